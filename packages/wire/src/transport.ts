@@ -1,0 +1,179 @@
+import type { Watch } from "@weft/foundation";
+import type { Metadata } from "./metadata.js";
+import type { Status } from "./status.js";
+
+/**
+ * The seam under the mesh: gRPC streams of bytes over connections. Nothing here knows protobuf, routes or policies.
+ * Every implementation passes `runTransportContract` (`@weft/wire/testing`).
+ *
+ *   client: connect → Connection → open → ClientStream ⇢ events (head, message…, end)
+ *   server: listen → Listener; each stream → its method's StreamHandler → events (message…, halfClose, cancel)
+ */
+export interface Transport {
+  /** For logs and benches. */
+  readonly name: string;
+  /** Starts one connection and returns at once; it never reconnects: who wants another connection makes one. */
+  connect(options: ConnectOptions): Connection;
+  /** Resolves once the address is bound; rejects with the system's error otherwise. */
+  listen(options: ListenOptions): Promise<Listener>;
+}
+
+/** Limits that both sides keep; a breach ends the stream with RESOURCE_EXHAUSTED. */
+export interface StreamLimits {
+  /** Longest message taken, in bytes after decompression. Default 4 MiB. */
+  readonly maxMessageBytes?: number;
+  /** Largest block of metadata taken, in bytes as RFC 9113 §6.5.2 counts them. Default 16 KiB. */
+  readonly maxMetadataBytes?: number;
+}
+
+/** Certificates in PEM. */
+export interface ClientTls {
+  /** Roots to trust; those of the system when absent. */
+  readonly roots?: string;
+  readonly certificate?: string;
+  readonly privateKey?: string;
+  /** Name expected in the server's certificate, and sent as SNI. */
+  readonly serverName: string;
+}
+
+/** Certificates in PEM. */
+export interface ServerTls {
+  readonly certificate: string;
+  readonly privateKey: string;
+  /** When given, a client must show a certificate signed by one of these roots. */
+  readonly clientRoots?: string;
+}
+
+export interface ConnectOptions extends StreamLimits {
+  readonly host: string;
+  readonly port: number;
+  /** Plaintext when absent. */
+  readonly tls?: ClientTls;
+  /** Value of `:authority`; `host:port` when absent. */
+  readonly authority?: string;
+  /** How long connecting may take. Default 20 s. */
+  readonly connectTimeoutMs?: number;
+}
+
+/**
+ *   connecting ──> ready ──GOAWAY or dispose──> draining ──last stream──> closed
+ *        └────────────┴──────── error ─────────────────────────────────────^
+ */
+export type ConnectionState =
+  | { readonly t: "connecting" }
+  | { readonly t: "ready" }
+  /** Streams that are open go on; no new one can be opened. */
+  | { readonly t: "draining" }
+  /** `cause` is absent when it was closed on purpose. */
+  | { readonly t: "closed"; readonly cause?: unknown };
+
+/** One HTTP/2 connection. Dispose: no new streams, open ones go on until `drainMs` has passed, then the rest ends UNAVAILABLE. */
+export interface Connection extends AsyncDisposable {
+  readonly state: Watch<ConnectionState>;
+  /**
+   * Opens a stream at once. On a connection that is not ready the stream ends UNAVAILABLE with `processed: false`.
+   * No event is delivered before this returns.
+   */
+  open(head: RequestHead, events: ClientStreamEvents): ClientStream;
+  /** Closes gracefully: see above. `drainMs` defaults to 0. */
+  close(drainMs?: number): Promise<void>;
+}
+
+export interface RequestHead {
+  /** `/package.Service/Method` */
+  readonly path: string;
+  readonly metadata: Metadata;
+  /** Time the server may take, sent as `grpc-timeout`. Milliseconds; the client ends the stream DEADLINE_EXCEEDED by itself too. */
+  readonly timeoutMs?: number;
+}
+
+/** What happens on a stream, told to the client. Callbacks are synchronous and must not throw. */
+export interface ClientStreamEvents {
+  /** The response's initial metadata; not called for a trailers-only response. */
+  head(metadata: Metadata): void;
+  /** One message; the bytes are the receiver's to keep. Only as many come as {@link ClientStream.read} has asked for. */
+  message(bytes: Uint8Array): void;
+  /** Called exactly once, last, whatever happens. */
+  end(outcome: StreamOutcome): void;
+  /** After a `write` that returned false: there is room again. */
+  writable?(): void;
+}
+
+export interface StreamOutcome {
+  readonly status: Status;
+  readonly trailers: Metadata;
+  /**
+   * False when the server provably never handed the stream to a handler: refused, above GOAWAY's last stream id, or never sent.
+   * Such a stream may always be retried (gRFC A6, transparent retry).
+   */
+  readonly processed: boolean;
+}
+
+export interface ClientStream {
+  /** Sends one message. False means the buffer is full: wait for `writable` (writing on is allowed, and buffered). */
+  write(message: Uint8Array): boolean;
+  /** Half-closes: no more messages from this side. */
+  end(): void;
+  /** Grants `count` more messages. None is delivered before the first call. Back-pressure reaches the peer through flow control. */
+  read(count: number): void;
+  /** Cancels with RST_STREAM; `events.end` follows with this status unless the stream is over. */
+  reset(status: Status): void;
+}
+
+export interface ListenOptions extends StreamLimits {
+  readonly host: string;
+  /** 0 takes a free port. */
+  readonly port: number;
+  readonly tls?: ServerTls;
+  /** Handlers by path. Any other path is answered UNIMPLEMENTED by the transport. */
+  readonly methods: ReadonlyMap<string, StreamHandler>;
+  /** Streams at once on one connection. Default 1,000; more are refused, and so may be retried. */
+  readonly maxConcurrentStreams?: number;
+  /** Ends connections gracefully after this time, ± 10 %; never when absent. */
+  readonly maxConnectionAgeMs?: number;
+}
+
+/** A bound address. Dispose: as `drain(0)`. */
+export interface Listener extends AsyncDisposable {
+  readonly host: string;
+  readonly port: number;
+  /** Streams whose handlers have not ended. */
+  readonly openStreams: number;
+  /**
+   * Takes no new connection, sends GOAWAY on each open one, and lets streams in flight go on.
+   * Resolves when the last has ended, or after `timeoutMs`, when what remains has been ended UNAVAILABLE.
+   */
+  drain(timeoutMs: number): Promise<void>;
+}
+
+/** Takes a new stream and returns who listens to it. No event is delivered before it returns. Throwing ends the stream INTERNAL. */
+export type StreamHandler = (stream: ServerStream) => ServerStreamEvents;
+
+/** What happens on a stream, told to the server. Callbacks are synchronous and must not throw. */
+export interface ServerStreamEvents {
+  /** One message; the bytes are the receiver's to keep. Only as many come as {@link ServerStream.read} has asked for. */
+  message(bytes: Uint8Array): void;
+  /** The client sends no more messages. */
+  halfClose(): void;
+  /** The client or the connection went away, or its time is up, before the stream ended: stop working. Called at most once. */
+  cancel(status: Status): void;
+  /** After a `write` that returned false: there is room again. */
+  writable?(): void;
+}
+
+export interface ServerStream {
+  readonly path: string;
+  readonly metadata: Metadata;
+  /** `grpc-timeout` as received. */
+  readonly timeoutMs: number | undefined;
+  /** Address of the peer as `host:port`. */
+  readonly peer: string;
+  /** Sends initial metadata; sent by the first `write` if not called before. */
+  sendHead(metadata: Metadata): void;
+  /** As {@link ClientStream.write}. After the stream ended it does nothing. */
+  write(message: Uint8Array): boolean;
+  /** As {@link ClientStream.read}. */
+  read(count: number): void;
+  /** Ends the stream with a status and trailing metadata. Later calls do nothing. */
+  end(status: Status, trailers?: Metadata): void;
+}
