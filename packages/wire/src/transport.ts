@@ -18,6 +18,11 @@ export interface Transport {
   listen(options: ListenOptions): Promise<Listener>;
 }
 
+/** Longest message taken unless {@link StreamLimits.maxMessageBytes} says otherwise: 4 MiB. */
+export const defaultMaxMessageBytes = 4 * 1024 * 1024;
+/** Largest block of metadata taken unless {@link StreamLimits.maxMetadataBytes} says otherwise: 16 KiB. */
+export const defaultMaxMetadataBytes = 16 * 1024;
+
 /** Limits that both sides keep; a breach ends the stream with RESOURCE_EXHAUSTED. */
 export interface StreamLimits {
   /** Longest message taken, in bytes after decompression. Default 4 MiB. */
@@ -64,7 +69,7 @@ export type ConnectionState =
   | { readonly t: "ready" }
   /** Streams that are open go on; no new one can be opened. */
   | { readonly t: "draining" }
-  /** `cause` is absent when it was closed on purpose. */
+  /** `cause` is absent when this side closed it. */
   | { readonly t: "closed"; readonly cause?: unknown };
 
 /** One HTTP/2 connection. Dispose: no new streams, open ones go on until `drainMs` has passed, then the rest ends UNAVAILABLE. */
