@@ -1,6 +1,6 @@
 export { createGrpcJsTransport } from "./grpc-js/transport.js";
 export { emptyMetadata, type Metadata, type MetadataEntry, metadataBytes, textOf } from "./metadata.js";
-export { okStatus, parseStatusCode, type Status, StatusCode } from "./status.js";
+export { okStatus, parseStatusCode, type Status, StatusCode, statusName } from "./status.js";
 export {
   type ClientStream,
   type ClientStreamEvents,

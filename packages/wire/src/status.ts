@@ -36,3 +36,12 @@ export function parseStatusCode(value: number): StatusCode {
   for (const code of Object.values(StatusCode)) if (code === value) return code;
   return StatusCode.unknown;
 }
+
+const statusNames = new Map<StatusCode, string>(
+  Object.entries(StatusCode).map(([name, code]) => [code, name.replaceAll(/[A-Z]/g, "_$&").toUpperCase()]),
+);
+
+/** The code as gRPC writes it, such as `NOT_FOUND`. */
+export function statusName(code: StatusCode): string {
+  return statusNames.get(code) ?? "UNKNOWN";
+}
