@@ -1,0 +1,112 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { eventually } from "@weft/foundation/testing";
+import { expect, test } from "vitest";
+import { column, createDatabase, type Database } from "./index.js";
+import { startTestDatabase, startTestPostgres } from "./testing/index.js";
+
+async function codeOf(work: Promise<unknown>): Promise<Code | "ok"> {
+  return work.then(
+    () => "ok" as const,
+    (error: unknown) => (error instanceof ConnectError ? error.code : Promise.reject(error)),
+  );
+}
+
+const untilUp = (database: Database): Promise<void> => database.untilUp(AbortSignal.timeout(20_000));
+
+test("a transaction that rejects leaves nothing, and one that resolves is seen by others", async () => {
+  await using home = await startTestDatabase();
+  await using database = createDatabase({ url: home.url });
+  await database.query("CREATE TABLE t (n bigint)");
+  const failing = database.transaction(async (tx) => {
+    await tx.query("INSERT INTO t VALUES (1)");
+    throw new ConnectError("no", Code.FailedPrecondition);
+  });
+  expect(await codeOf(failing)).toBe(Code.FailedPrecondition);
+  await database.transaction((tx) => tx.query("INSERT INTO t VALUES (9007199254740993)"));
+  const rows = await database.query("SELECT n FROM t");
+  expect(rows.map((row) => column.bigint(row, "n"))).toEqual([9007199254740993n]);
+});
+
+test("a failed statement that the work ignores does not pass for a commit", async () => {
+  await using home = await startTestDatabase();
+  await using database = createDatabase({ url: home.url });
+  const sloppy = database.transaction(async (tx) => {
+    await tx.query("SELECT 1/0").catch(() => "ignored");
+  });
+  expect(await codeOf(sloppy)).toBe(Code.Internal);
+});
+
+test("a transaction that others got in the way of is run again until it commits", async () => {
+  await using home = await startTestDatabase();
+  await using database = createDatabase({ url: home.url });
+  await database.query("CREATE TABLE counter (n int)");
+  await database.query("INSERT INTO counter VALUES (0)");
+  const add = (): Promise<void> =>
+    database.transaction(
+      async (tx) => {
+        const [row] = await tx.query("SELECT n FROM counter");
+        await tx.query("UPDATE counter SET n = $1", [(row === undefined ? 0 : column.integer(row, "n")) + 1]);
+      },
+      { isolation: "serializable", attempts: 50 },
+    );
+  await Promise.all(Array.from({ length: 8 }, add));
+  expect(await database.query("SELECT n FROM counter")).toEqual([{ n: 8 }]);
+});
+
+test("the caller's deadline ends a statement on the server, and a cancelled call ends at once", async () => {
+  await using home = await startTestDatabase();
+  await using database = createDatabase({ url: home.url, maxConnections: 1 });
+  await untilUp(database);
+  expect(await codeOf(database.query("SELECT pg_sleep(20)", [], { timeoutMs: () => 80 }))).toBe(Code.DeadlineExceeded);
+  const caller = new AbortController();
+  const cancelled = database.query("SELECT pg_sleep(20)", [], { signal: caller.signal });
+  setImmediate(() => caller.abort());
+  expect(await codeOf(cancelled)).toBe(Code.Canceled);
+  expect(await database.query("SELECT 1 AS n")).toEqual([{ n: 1 }]);
+});
+
+test("a caller waits for a free connection no longer than the acquire timeout", async () => {
+  await using home = await startTestDatabase();
+  await using database = createDatabase({ url: home.url, maxConnections: 1, acquireTimeoutMs: 100 });
+  await untilUp(database);
+  let free = (): void => {};
+  const busy = database.transaction(() => new Promise<void>((done) => (free = done)));
+  expect(await codeOf(database.query("SELECT 1"))).toBe(Code.Unavailable);
+  free();
+  await busy;
+  await untilUp(database);
+});
+
+test("a database that goes away gives UNAVAILABLE and the reason, and is found again when it returns", async () => {
+  await using server = await startTestPostgres();
+  await using home = await startTestDatabase({ server });
+  await using database = createDatabase({ url: home.url });
+  await untilUp(database);
+  await database.query("CREATE TABLE kept (n int)");
+  // Idle connections that break must not end the process.
+  await Promise.all([database.query("SELECT pg_sleep(0.05)"), database.query("SELECT pg_sleep(0.05)")]);
+  const underWay = codeOf(database.query("SELECT pg_sleep(20)"));
+  const inTransaction = codeOf(database.transaction((tx) => tx.query("SELECT pg_sleep(20)")));
+  const sleeping = "SELECT count(*)::int AS n FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(20)'";
+  await eventually(async () => (await database.query(sleeping))[0]?.["n"] === 2, { ceilingMs: 20_000 });
+  await server.stop();
+  expect(await underWay).toBe(Code.Unavailable);
+  expect(await inTransaction).toBe(Code.Unavailable);
+  expect(await codeOf(database.query("SELECT 1"))).toBe(Code.Unavailable);
+  await database.state.until(
+    (state) => state.t === "down" && /ECONNREFUSED/.test(state.reason),
+    AbortSignal.timeout(20_000),
+  );
+  await server.start();
+  await untilUp(database);
+  expect(await database.query("SELECT count(*)::int AS n FROM kept")).toEqual([{ n: 0 }]);
+});
+
+test("a refused password is a reason to wait, not to crash", async () => {
+  await using home = await startTestDatabase();
+  await using database = createDatabase({ url: home.url.replace(/:[^:@]+@/, ":wrong@") });
+  await database.state.until(
+    (state) => state.t === "down" && /password/.test(state.reason),
+    AbortSignal.timeout(20_000),
+  );
+});

@@ -1,0 +1,22 @@
+export type { CallBounds } from "./call-bounds.js";
+export { column, type Row } from "./columns.js";
+export {
+  createDatabase,
+  type Database,
+  type DatabaseOptions,
+  type DatabaseState,
+  type Queries,
+  type Transaction,
+  type TransactionOptions,
+} from "./database.js";
+export { createDataKey, type DataKey, parseDataKey } from "./idempotency/data-key.js";
+export {
+  createIdempotency,
+  type Idempotency,
+  type IdempotencyOptions,
+  type IdempotentCall,
+  idempotencyMigration,
+} from "./idempotency/idempotency.js";
+export { type Migration, migrate } from "./migrations.js";
+export { createNotifications, type Notifications } from "./notifications.js";
+export { fromPostgresError, isCommitOutcomeUnknown, isConnectionLoss, sqlState } from "./postgres-errors.js";

@@ -1,0 +1,2 @@
+export { startTestDatabase, type TestDatabase } from "./test-database.js";
+export { startTestPostgres, type TestPostgres } from "./test-postgres.js";
