@@ -8,7 +8,7 @@ import { emptyMetadata, type Metadata, metadataBytes } from "../metadata.js";
 import { parseStatusCode, type Status, StatusCode } from "../status.js";
 import type { ClientStream, ClientStreamEvents } from "../transport.js";
 import { Inbox } from "./inbox.js";
-import { asBuffer, fromGrpcMetadata } from "./metadata.js";
+import { asBuffer, asBytes, fromGrpcMetadata } from "./metadata.js";
 import { neverSent } from "./single-connection-policy.js";
 import { detailsOf } from "./status.js";
 
@@ -56,7 +56,7 @@ export class GrpcJsClientStream implements ClientStream {
     this.#call.start(metadata, {
       onReceiveMetadata: (head) => this.#onHead(fromGrpcMetadata(head)),
       onReceiveMessage: (bytes: Buffer) => {
-        if (!this.#ended) this.#inbox.arrive(bytes);
+        if (!this.#ended) this.#inbox.arrive(asBytes(bytes));
       },
       onReceiveStatus: (status) => this.#onStatus(status),
     });

@@ -50,7 +50,7 @@ export function fromGrpcMetadata(metadata: GrpcMetadata): Metadata {
   const entries: MetadataEntry[] = [];
   for (const [name, values] of Object.entries(metadata.toJSON())) {
     if (isTransportName(name)) continue;
-    for (const value of values) entries.push([name, value]);
+    for (const value of values) entries.push([name, typeof value === "string" ? value : asBytes(value)]);
   }
   return entries;
 }
@@ -58,4 +58,9 @@ export function fromGrpcMetadata(metadata: GrpcMetadata): Metadata {
 /** The same bytes as a Buffer, without a copy. */
 export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** The same bytes without Buffer's own methods (its `slice` does not copy), without a copy. */
+export function asBytes(buffer: Buffer): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
 }

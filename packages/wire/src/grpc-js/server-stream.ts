@@ -3,7 +3,7 @@ import { emptyMetadata, type Metadata, metadataBytes } from "../metadata.js";
 import { type Status, StatusCode } from "../status.js";
 import type { ServerStream, ServerStreamEvents, StreamHandler } from "../transport.js";
 import { Inbox } from "./inbox.js";
-import { asBuffer, fromGrpcMetadata, toGrpcMetadata } from "./metadata.js";
+import { asBuffer, asBytes, fromGrpcMetadata, toGrpcMetadata } from "./metadata.js";
 import { toGrpcStatus } from "./status.js";
 
 /** Bytes written and not yet sent at which `write` asks the handler to wait, and below which it is told to go on. */
@@ -49,7 +49,7 @@ export class GrpcJsServerStream implements ServerStream {
     this.#call.start({
       onReceiveMetadata: (metadata) => this.#begin(fromGrpcMetadata(metadata), handler, maxMetadataBytes),
       onReceiveMessage: (bytes: Buffer) => {
-        if (!this.#over) this.#guard(() => this.#inbox.arrive(bytes));
+        if (!this.#over) this.#guard(() => this.#inbox.arrive(asBytes(bytes)));
       },
       onReceiveHalfClose: () => this.#inbox.finish(() => this.#guard(() => this.#events?.halfClose())),
       onCancel: () => this.#cancelled(),

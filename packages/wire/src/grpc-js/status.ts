@@ -2,7 +2,7 @@ import { Metadata as GrpcMetadata, type StatusObject } from "@grpc/grpc-js";
 import type { Parsed } from "@weft/foundation";
 import { emptyMetadata, type Metadata } from "../metadata.js";
 import { type Status, StatusCode } from "../status.js";
-import { asBuffer, toGrpcMetadata } from "./metadata.js";
+import { asBuffer, asBytes, toGrpcMetadata } from "./metadata.js";
 
 /** Trailer that carries a serialized `google.rpc.Status`. */
 const detailsName = "grpc-status-details-bin";
@@ -10,7 +10,7 @@ const detailsName = "grpc-status-details-bin";
 /** The serialized `google.rpc.Status` among trailers, if there is one. */
 export function detailsOf(trailers: GrpcMetadata): Uint8Array | undefined {
   const value = trailers.get(detailsName)[0];
-  return value === undefined || typeof value === "string" ? undefined : value;
+  return value === undefined || typeof value === "string" ? undefined : asBytes(value);
 }
 
 /** A status and its trailers as grpc-js sends them; trailers that cannot be sent turn it into INTERNAL. */
