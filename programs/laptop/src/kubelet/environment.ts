@@ -28,7 +28,7 @@ export function createInvocation(options: {
   const env: Record<string, string> = { ...options.base };
   Object.assign(env, fromSources(options));
   for (const variable of container.env ?? []) {
-    const value = valueOf(variable, options, env);
+    const value = variableValue(variable, options, env);
     if (value !== undefined) env[variable.name] = value;
   }
   Object.assign(env, options.forced);
@@ -59,7 +59,7 @@ function fromSources(context: Context): Record<string, string> {
   return found;
 }
 
-function valueOf(variable: EnvVar, context: Context, env: Readonly<Record<string, string>>): string | undefined {
+function variableValue(variable: EnvVar, context: Context, env: Readonly<Record<string, string>>): string | undefined {
   const from = variable.valueFrom;
   if (from === undefined) return expand(variable.value ?? "", env);
   const namespace = context.facts.pod.metadata.namespace ?? "default";
