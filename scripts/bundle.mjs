@@ -1,6 +1,6 @@
 // Bundles every service and program into <folder>/dist/main.js: one file starts several times faster than its sources.
-import { existsSync, readdirSync, rmSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { cpSync, existsSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -11,15 +11,18 @@ const folders = [
   ),
   ...readdirSync(join(root, "programs")).map((name) => `programs/${name}`),
 ];
-const entries = folders.map((folder) => join(folder, "src/main.ts")).filter((entry) => existsSync(join(root, entry)));
+/** What may be started in a folder: the process itself, and what is preloaded into the processes that a program starts. */
+const names = ["main", "lookup-hook"];
 
 await Promise.all(
-  entries.map(async (entry) => {
-    const outdir = join(root, dirname(dirname(entry)), "dist");
+  folders.map(async (folder) => {
+    const found = names.filter((name) => existsSync(join(root, folder, "src", `${name}.ts`)));
+    if (found.length === 0) return;
+    const outdir = join(root, folder, "dist");
     rmSync(outdir, { recursive: true, force: true });
     await build({
       absWorkingDir: root,
-      entryPoints: [{ in: join(root, entry), out: "main" }, ...hookOf(entry)],
+      entryPoints: found.map((name) => ({ in: join(root, folder, "src", `${name}.ts`), out: name })),
       outdir,
       bundle: true,
       platform: "node",
@@ -36,11 +39,27 @@ await Promise.all(
       },
       logLevel: "warning",
     });
+    await buildPage(join(root, dirname(entry), "page"), join(outdir, "page"));
   }),
 );
 
-/** Further entry points of a program: what it preloads into the processes that it starts. */
-function hookOf(entry) {
-  const hook = join(root, dirname(entry), "lookup-hook.ts");
-  return existsSync(hook) ? [{ in: hook, out: "lookup-hook" }] : [];
+/** The web page of a service that has one (`src/page`: index.html, style.css, client/main.ts), as files beside its bundle. */
+async function buildPage(source, outdir) {
+  if (!existsSync(join(source, "client/main.ts"))) return;
+  await build({
+    absWorkingDir: root,
+    entryPoints: [
+      { in: join(source, "client/main.ts"), out: "main" },
+      { in: join(source, "style.css"), out: "style" },
+    ],
+    outdir,
+    bundle: true,
+    minify: true,
+    platform: "browser",
+    format: "esm",
+    target: "es2022",
+    legalComments: "none",
+    logLevel: "warning",
+  });
+  cpSync(join(source, "index.html"), join(outdir, "index.html"));
 }
