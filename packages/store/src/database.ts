@@ -1,3 +1,4 @@
+import { ConnectError } from "@connectrpc/connect";
 import {
   type BackoffPolicy,
   type Clock,
@@ -163,7 +164,7 @@ class PooledDatabase implements Database {
       this.#reached();
       return result;
     } catch (error) {
-      if (interrupted || signal?.aborted === true) throw fromPostgresError(signal?.reason);
+      if (interrupted || signal?.aborted === true) throw interruption(signal?.reason, error);
       if (isConnectionLoss(error)) {
         broken = true;
         this.#lost(error);
@@ -293,4 +294,10 @@ function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.message !== "") return error.message;
   return "code" in error ? String(error.code) : error.name;
+}
+
+/** Why the caller gave up; what that did to the work under way stays as the cause, an unknown commit above all. */
+function interruption(reason: unknown, cause: unknown): ConnectError {
+  const { rawMessage, code } = fromPostgresError(reason);
+  return new ConnectError(rawMessage, code, undefined, undefined, cause);
 }

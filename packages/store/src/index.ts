@@ -17,6 +17,6 @@ export {
   type IdempotentCall,
   idempotencyMigration,
 } from "./idempotency/idempotency.js";
-export { type Migration, migrate } from "./migrations.js";
+export { type Migration, migrate, migrateWhenUp } from "./migrations.js";
 export { createNotifications, type Notifications } from "./notifications.js";
 export { fromPostgresError, isCommitOutcomeUnknown, isConnectionLoss, sqlState } from "./postgres-errors.js";

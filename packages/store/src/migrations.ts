@@ -4,6 +4,7 @@ import { type Logger, silentLogger } from "@weft/foundation";
 import type { CallBounds } from "./call-bounds.js";
 import { column } from "./columns.js";
 import type { Database, Transaction } from "./database.js";
+import { isConnectionLoss } from "./postgres-errors.js";
 
 /** One step of a schema. Once released it never changes: the next change is the next step. */
 export interface Migration {
@@ -38,6 +39,27 @@ export async function migrate(
     if (next === undefined) return ran;
     logger.info("migration ran", { migration: next });
     ran.push(next);
+  }
+}
+
+/**
+ * Waits until the database answers, then migrates; begins again when it goes away in between.
+ * What a service's start waits for: it stays alive and says why it is not ready.
+ */
+export async function migrateWhenUp(
+  database: Database,
+  migrations: readonly Migration[],
+  options: { readonly signal: AbortSignal; readonly logger?: Logger },
+): Promise<void> {
+  const { signal, logger } = options;
+  for (;;) {
+    await database.untilUp(signal);
+    try {
+      await migrate(database, migrations, { bounds: { signal }, ...(logger === undefined ? {} : { logger }) });
+      return;
+    } catch (error) {
+      if (!isConnectionLoss(error)) throw error;
+    }
   }
 }
 
