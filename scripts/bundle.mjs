@@ -39,7 +39,7 @@ await Promise.all(
       },
       logLevel: "warning",
     });
-    await buildPage(join(root, dirname(entry), "page"), join(outdir, "page"));
+    await buildPage(join(root, folder, "src/page"), join(outdir, "page"));
   }),
 );
 
