@@ -1,11 +1,23 @@
 import { describe } from "vitest";
 import type { Transport } from "../transport.js";
 import { callsContract } from "./contract/calls.js";
+import { connectionContract } from "./contract/connection.js";
+import { drainContract } from "./contract/drain.js";
+import { endingContract } from "./contract/ending.js";
+import { flowContract } from "./contract/flow.js";
+import { limitsContract } from "./contract/limits.js";
+import { peersContract } from "./contract/peers.js";
 
 /** The behaviour that every {@link Transport} shows. Run it from a test file: each rule is a test of its own. */
 export function runTransportContract(name: string, create: () => Transport): void {
   describe(`${name} as a transport`, () => {
     const transport = create();
     callsContract(transport);
+    flowContract(transport);
+    endingContract(transport);
+    limitsContract(transport);
+    drainContract(transport);
+    connectionContract(transport);
+    peersContract(transport);
   });
 }
