@@ -1,0 +1,136 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { CallContext, Handlers } from "@weft/chassis";
+import {
+  InventoryService,
+  OutOfStockDetailSchema,
+  type ReservationSchema,
+  ReservationState as WireState,
+} from "@weft/contracts/shop/inventory/v1";
+import type { Parsed } from "@weft/foundation";
+import type { Idempotency, Transaction } from "@weft/store";
+import {
+  type Ending,
+  endingOf,
+  type Line,
+  parseLines,
+  parseProductIds,
+  parseReservationId,
+  quoted,
+  type Reservation,
+  type Shortage,
+  shortagesOf,
+} from "./domain.js";
+import type { InventoryStore } from "./store.js";
+
+export interface HandlerParts {
+  readonly store: InventoryStore;
+  readonly idempotency: Idempotency;
+}
+
+const { reserve, release, commit } = InventoryService.method;
+
+/** The inventory's methods over its store. */
+export function createHandlers({ store, idempotency }: HandlerParts): Handlers<typeof InventoryService> {
+  const hold = async (
+    tx: Transaction,
+    principal: string,
+    reserveKey: string,
+    lines: readonly Line[],
+  ): Promise<Reservation> => {
+    const stocks = await store.lockStock(
+      tx,
+      lines.map((line) => line.productId),
+    );
+    const unknown = lines.find((line) => !stocks.has(line.productId));
+    if (unknown !== undefined)
+      throw new ConnectError(`product ${quoted(unknown.productId)} is not in the inventory`, Code.NotFound);
+    const shortages = shortagesOf(lines, stocks);
+    if (shortages.length > 0) throw outOfStock(shortages);
+    return store.hold(tx, { principal, reserveKey, lines });
+  };
+
+  /** Commits or releases; whoever comes second finds it done, or forbidden by the other. */
+  const end = async (tx: Transaction, principal: string, id: string, ending: Ending): Promise<Reservation> => {
+    const reservation = await store.lockReservation(tx, principal, id);
+    if (reservation === undefined) throw new ConnectError(`reservation ${quoted(id)} does not exist`, Code.NotFound);
+    switch (endingOf(reservation.state, ending)) {
+      case "done-already":
+        return reservation;
+      case "forbidden":
+        throw new ConnectError(
+          `reservation ${quoted(id)} is ${reservation.state}: it cannot be ${ending === "commit" ? "committed" : "released"}`,
+          Code.FailedPrecondition,
+        );
+      case "change":
+        // What was held is undone, so the request that held it is forgotten: the same key may hold again.
+        if (ending === "release")
+          await idempotency.forget(tx, { method: reserve, principal, key: reservation.reserveKey });
+        return store.end(tx, reservation, ending === "commit" ? "committed" : "released");
+    }
+  };
+
+  return {
+    async reserve(request, context) {
+      const lines = valid(parseLines(request.lines));
+      return idempotency.run({ method: reserve, request, ...callerOf(context) }, async (tx) => {
+        const reservation = await hold(tx, context.user, request.idempotencyKey, lines);
+        return create(reserve.output, { reservation: toMessage(reservation) });
+      });
+    },
+
+    async release(request, context) {
+      const id = valid(parseReservationId(request.reservationId));
+      return idempotency.run({ method: release, request, ...callerOf(context) }, async (tx) =>
+        create(release.output, { reservation: toMessage(await end(tx, context.user, id, "release")) }),
+      );
+    },
+
+    async commit(request, context) {
+      const id = valid(parseReservationId(request.reservationId));
+      return idempotency.run({ method: commit, request, ...callerOf(context) }, async (tx) =>
+        create(commit.output, { reservation: toMessage(await end(tx, context.user, id, "commit")) }),
+      );
+    },
+
+    async getStock(request, context) {
+      const ids = valid(parseProductIds("product_ids", request.productIds));
+      const stocks = await store.stockOf(ids, context);
+      const known = new Set(stocks.map((stock) => stock.productId));
+      const unknown = ids.find((id) => !known.has(id));
+      if (unknown !== undefined)
+        throw new ConnectError(`product ${quoted(unknown)} is not in the inventory`, Code.NotFound);
+      return { stocks: stocks.map((stock) => ({ ...stock })) };
+    },
+  };
+}
+
+function callerOf(context: CallContext): { readonly principal: string; readonly bounds: CallContext } {
+  return { principal: context.user, bounds: context };
+}
+
+function outOfStock(shortages: readonly Shortage[]): ConnectError {
+  const text = shortages
+    .map((short) => `${quoted(short.productId)}: ${short.requested} asked for, ${short.available} left`)
+    .join("; ");
+  const detail = { desc: OutOfStockDetailSchema, value: { shortages: shortages.map((short) => ({ ...short })) } };
+  return new ConnectError(`out of stock: ${text}`, Code.FailedPrecondition, undefined, [detail]);
+}
+
+function valid<T>(value: Parsed<T>): T {
+  if (!value.ok) throw new ConnectError(value.error, Code.InvalidArgument);
+  return value.value;
+}
+
+const wireStates = { held: WireState.HELD, committed: WireState.COMMITTED, released: WireState.RELEASED } as const;
+
+function toMessage(reservation: Reservation): MessageInitShape<typeof ReservationSchema> {
+  return {
+    reservationId: reservation.reservationId,
+    state: wireStates[reservation.state],
+    lines: reservation.lines.map((line) => ({ ...line })),
+    createTime: timestampFromDate(reservation.createTime),
+  };
+}

@@ -1,0 +1,32 @@
+import { idempotencyMigration, type Migration } from "@weft/store";
+import { seedStock } from "./seed-stock.js";
+
+/** The inventory's schema, step by step. A released step never changes. */
+export const migrations: readonly Migration[] = [
+  idempotencyMigration,
+  {
+    name: "0001-stock",
+    sql: `
+      CREATE TABLE stock (
+        product_id text PRIMARY KEY,
+        available integer NOT NULL CHECK (available >= 0),
+        held integer NOT NULL DEFAULT 0 CHECK (held >= 0)
+      );
+      CREATE TABLE reservations (
+        reservation_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+        principal text NOT NULL,
+        reserve_key text NOT NULL,
+        state text NOT NULL DEFAULT 'held' CHECK (state IN ('held', 'committed', 'released')),
+        lines jsonb NOT NULL,
+        create_time timestamptz NOT NULL DEFAULT now()
+      );
+    `,
+  },
+  {
+    name: "0002-first-stock",
+    sql: `
+      INSERT INTO stock (product_id, available) VALUES
+        ${seedStock.map(([productId, available]) => `('${productId}', ${available})`).join(",\n")};
+    `,
+  },
+];

@@ -1,0 +1,132 @@
+import { type CallBounds, column, type Database, type Row, type Transaction } from "@weft/store";
+import type { Line, Reservation, ReservationState, Stock } from "./domain.js";
+
+/** A reservation with what only the service itself needs to know. */
+export interface StoredReservation extends Reservation {
+  readonly principal: string;
+  /** The idempotency key that it was made under. */
+  readonly reserveKey: string;
+}
+
+/** Stock and reservations in Postgres. */
+export interface InventoryStore {
+  /** The stock of the products that exist, in the order of the ids. */
+  stockOf(productIds: readonly string[], bounds: CallBounds): Promise<readonly Stock[]>;
+  /** The same, and nobody else changes it before this transaction ends. */
+  lockStock(tx: Transaction, productIds: readonly string[]): Promise<ReadonlyMap<string, Stock>>;
+  /** Makes a reservation of locked stock. */
+  hold(
+    tx: Transaction,
+    reservation: { readonly principal: string; readonly reserveKey: string; readonly lines: readonly Line[] },
+  ): Promise<Reservation>;
+  /** A caller's reservation, locked until this transaction ends; nothing when it is not theirs. */
+  lockReservation(tx: Transaction, principal: string, reservationId: string): Promise<StoredReservation | undefined>;
+  /** Ends a locked reservation that is held: its stock goes back, or leaves for good. */
+  end(tx: Transaction, reservation: Reservation, state: "committed" | "released"): Promise<Reservation>;
+}
+
+/** A store on a database that has the inventory's migrations. */
+export function createInventoryStore(database: Database): InventoryStore {
+  return {
+    async stockOf(productIds, bounds) {
+      const rows = await database.query(
+        `SELECT product_id, available, held FROM unnest($1::text[]) WITH ORDINALITY AS asked (product_id, place)
+         JOIN stock USING (product_id) ORDER BY asked.place`,
+        [productIds],
+        bounds,
+      );
+      return rows.map(fromStockRow);
+    },
+
+    async lockStock(tx, productIds) {
+      // Always in the order of the ids: two reservations of the same products cannot wait for each other.
+      const rows = await tx.query(
+        "SELECT product_id, available, held FROM stock WHERE product_id = ANY($1) ORDER BY product_id FOR UPDATE",
+        [productIds],
+      );
+      return new Map(rows.map((row) => [column.text(row, "product_id"), fromStockRow(row)]));
+    },
+
+    async hold(tx, { principal, reserveKey, lines }) {
+      const rows = await tx.query(
+        `WITH moved AS (
+           UPDATE stock SET available = available - line.quantity, held = held + line.quantity
+           FROM unnest($3::text[], $4::int[]) AS line (product_id, quantity) WHERE stock.product_id = line.product_id
+         )
+         INSERT INTO reservations (principal, reserve_key, lines) VALUES ($1, $2, $5)
+         RETURNING reservation_id, state, lines, create_time`,
+        [principal, reserveKey, ...arraysOf(lines), JSON.stringify(lines)],
+      );
+      return fromReservationRow(only(rows));
+    },
+
+    async lockReservation(tx, principal, reservationId) {
+      const [row] = await tx.query(
+        `SELECT reservation_id, state, lines, create_time, principal, reserve_key FROM reservations
+         WHERE reservation_id = $1 AND principal = $2 FOR UPDATE`,
+        [reservationId, principal],
+      );
+      if (row === undefined) return undefined;
+      return {
+        ...fromReservationRow(row),
+        principal: column.text(row, "principal"),
+        reserveKey: column.text(row, "reserve_key"),
+      };
+    },
+
+    async end(tx, reservation, state) {
+      await this.lockStock(
+        tx,
+        reservation.lines.map((line) => line.productId),
+      );
+      const rows = await tx.query(
+        `WITH moved AS (
+           UPDATE stock SET held = held - line.quantity,
+                            available = available + CASE WHEN $2 = 'released' THEN line.quantity ELSE 0 END
+           FROM unnest($3::text[], $4::int[]) AS line (product_id, quantity) WHERE stock.product_id = line.product_id
+         )
+         UPDATE reservations SET state = $2 WHERE reservation_id = $1
+         RETURNING reservation_id, state, lines, create_time`,
+        [reservation.reservationId, state, ...arraysOf(reservation.lines)],
+      );
+      return fromReservationRow(only(rows));
+    },
+  };
+}
+
+function arraysOf(lines: readonly Line[]): [productIds: string[], quantities: number[]] {
+  return [lines.map((line) => line.productId), lines.map((line) => line.quantity)];
+}
+
+function only(rows: readonly Row[]): Row {
+  const [row] = rows;
+  if (row === undefined) throw new Error("inventory: a statement that returns one row returned none");
+  return row;
+}
+
+function fromStockRow(row: Row): Stock {
+  return {
+    productId: column.text(row, "product_id"),
+    available: column.integer(row, "available"),
+    held: column.integer(row, "held"),
+  };
+}
+
+function fromReservationRow(row: Row): Reservation {
+  return {
+    reservationId: column.text(row, "reservation_id"),
+    state: fromState(column.text(row, "state")),
+    lines: fromLines(column.json(row, "lines")),
+    createTime: column.timestamp(row, "create_time"),
+  };
+}
+
+/** The table's own CHECK admits no other. */
+function fromState(text: string): ReservationState {
+  return text as ReservationState;
+}
+
+/** Our own insert made this JSON. */
+function fromLines(value: unknown): readonly Line[] {
+  return value as readonly Line[];
+}
