@@ -1,0 +1,67 @@
+import { randomUUID } from "node:crypto";
+import { eventually } from "@weft/foundation/testing";
+import { expect, test } from "vitest";
+import { newState, shopClients, startLaptop } from "../e2e/laptop.js";
+import { processesWith } from "../e2e/processes.js";
+
+async function placeOrders(gatewayUrl: string, count: number): Promise<string[]> {
+  const shop = shopClients(gatewayUrl);
+  const productId = (await shop.catalog.listProducts({ pageSize: 1 })).products[0]?.productId ?? "";
+  const ids: string[] = [];
+  for (let placed = 0; placed < count; placed += 1) {
+    const reply = await shop.orders.placeOrder({
+      idempotencyKey: randomUUID(),
+      items: [{ productId, quantity: 1 }],
+      currency: "EUR",
+    });
+    ids.push(reply.order?.orderId ?? "");
+  }
+  return ids;
+}
+
+async function listedOrders(gatewayUrl: string): Promise<string[]> {
+  const page = await shopClients(gatewayUrl).orders.listOrders({ pageSize: 100 });
+  return page.orders.map((order) => order.orderId);
+}
+
+test("a second start in the same folder keeps its orders", async () => {
+  await using state = await newState();
+  let placed: string[];
+  {
+    await using laptop = await startLaptop({ state: state.path });
+    placed = await placeOrders(laptop.gatewayUrl, 3);
+    expect(await laptop.stop()).toBe(0);
+  }
+  await using laptop = await startLaptop({ state: state.path });
+  expect(await listedOrders(laptop.gatewayUrl)).toEqual(expect.arrayContaining(placed));
+}, 300_000);
+
+test("after kill -9 of the supervisor a new start ends what was left and loses no order", async () => {
+  await using state = await newState();
+  const first = await startLaptop({ state: state.path });
+  const placed = await placeOrders(first.gatewayUrl, 3);
+  const left = processesWith(["POD_NAMESPACE=shop"]).filter((pid) => pid !== process.pid);
+  expect(left.length).toBeGreaterThan(0);
+  await first.stop("SIGKILL");
+
+  await using second = await startLaptop({ state: state.path });
+  expect(await listedOrders(second.gatewayUrl)).toEqual(expect.arrayContaining(placed));
+  const now = processesWith(["POD_NAMESPACE=shop"]);
+  await eventually(
+    () => left.every((pid) => !now.includes(pid) || !processesWith(["POD_NAMESPACE=shop"]).includes(pid)),
+    {
+      ceilingMs: 30_000,
+      what: "the old Pods gone",
+    },
+  );
+  await placeOrders(second.gatewayUrl, 1);
+}, 300_000);
+
+test("two clusters run side by side, each with its own addresses and orders", async () => {
+  await using one = await startLaptop();
+  await using two = await startLaptop();
+  expect(one.gatewayUrl).not.toBe(two.gatewayUrl);
+  const placed = await placeOrders(one.gatewayUrl, 1);
+  expect(await listedOrders(one.gatewayUrl)).toEqual(placed);
+  expect(await listedOrders(two.gatewayUrl)).toEqual([]);
+}, 300_000);
