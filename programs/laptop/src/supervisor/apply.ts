@@ -1,0 +1,159 @@
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import {
+  type AnyObject,
+  anyKind,
+  isKubeError,
+  isRecord,
+  type Kind,
+  type KindInfo,
+  type KubeClient,
+  keyOf,
+} from "@weft/kube";
+
+/** What is made before what: definitions, then the places that others stand in, then what processes are configured from. */
+const firstKinds = [
+  "CustomResourceDefinition",
+  "Namespace",
+  "ServiceAccount",
+  "ClusterRole",
+  "Role",
+  "ClusterRoleBinding",
+  "RoleBinding",
+  "ConfigMap",
+  "Secret",
+  "Service",
+];
+
+/** An object of the manifests, and the kind that the API knows it as. */
+export interface ManifestObject {
+  readonly kind: KindInfo;
+  readonly object: AnyObject;
+}
+
+/** What one `up` did to the API. */
+export interface Applied {
+  readonly created: number;
+  readonly changed: number;
+  readonly pruned: number;
+}
+
+/**
+ * Brings the API to the manifests: makes what is missing, changes what differs, and removes what the last `up` applied and the manifests no longer have.
+ * Fields that the manifests do not name stay as others set them; fields that they no longer name go. `file` remembers what was applied.
+ */
+export async function applyManifests(options: {
+  readonly client: KubeClient;
+  readonly objects: readonly ManifestObject[];
+  readonly file: string;
+  readonly signal: AbortSignal;
+}): Promise<Applied> {
+  const { client, file, signal } = options;
+  const before = readApplied(file);
+  const objects = options.objects.toSorted((a, b) => rank(a.kind) - rank(b.kind));
+  let created = 0;
+  let changed = 0;
+  for (const { kind, object } of objects) {
+    const typed = anyKind(kind);
+    const last = before.get(idOf(kind, object));
+    const found = await find(client, typed, object, signal);
+    if (found === undefined) {
+      await client.create(typed, object, { fieldValidation: "Strict", signal });
+      created += 1;
+      continue;
+    }
+    const body = mergePatch(last?.object ?? {}, object, found);
+    if (body === undefined) continue;
+    await client.patch(typed, refOf(object), { t: "merge", body }, { fieldValidation: "Strict", signal });
+    changed += 1;
+  }
+  const wanted = new Set(objects.map(({ kind, object }) => idOf(kind, object)));
+  let pruned = 0;
+  for (const [id, { kind, object }] of [...before].reverse()) {
+    if (wanted.has(id)) continue;
+    try {
+      await client.delete(anyKind(kind), refOf(object), { signal });
+      pruned += 1;
+    } catch (error) {
+      if (!isKubeError(error, "not-found")) throw error;
+    }
+  }
+  writeFileSync(`${file}.new`, JSON.stringify(objects), { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+  return { created, changed, pruned };
+}
+
+async function find(
+  client: KubeClient,
+  kind: Kind<AnyObject>,
+  object: AnyObject,
+  signal: AbortSignal,
+): Promise<AnyObject | undefined> {
+  try {
+    return await client.get(kind, refOf(object), { signal });
+  } catch (error) {
+    if (isKubeError(error, "not-found")) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * The RFC 7386 patch that takes `found` to `wanted`: what `last` had and `wanted` has not is removed, the rest of `found` stays.
+ * Lists are replaced whole. `undefined` when nothing differs.
+ */
+export function mergePatch(last: unknown, wanted: unknown, found: unknown): unknown {
+  if (!isRecord(wanted) || !isRecord(found)) return sameJson(wanted, found) ? undefined : wanted;
+  const patch: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(wanted)) {
+    const change = mergePatch(isRecord(last) ? last[key] : undefined, value, found[key]);
+    if (change !== undefined) patch[key] = change;
+  }
+  for (const key of Object.keys(isRecord(last) ? last : {})) {
+    if (!(key in wanted) && key in found) patch[key] = null;
+  }
+  return Object.keys(patch).length === 0 ? undefined : patch;
+}
+
+/** Whether `found` says all that `wanted` says: the API fills in defaults, inside lists too. */
+function sameJson(wanted: unknown, found: unknown): boolean {
+  if (Array.isArray(wanted)) {
+    return (
+      Array.isArray(found) &&
+      found.length === wanted.length &&
+      wanted.every((entry, index) => sameJson(entry, found[index]))
+    );
+  }
+  if (isRecord(wanted))
+    return isRecord(found) && Object.entries(wanted).every(([key, value]) => sameJson(value, found[key]));
+  return wanted === found;
+}
+
+function readApplied(file: string): ReadonlyMap<string, ManifestObject> {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch {
+    // The first `up`.
+    return new Map();
+  }
+  return new Map(parseApplied(text).map((entry) => [idOf(entry.kind, entry.object), entry]));
+}
+
+/** The file is only ever written by {@link applyManifests}. */
+function parseApplied(text: string): readonly ManifestObject[] {
+  return JSON.parse(text) as readonly ManifestObject[];
+}
+
+function rank(kind: KindInfo): number {
+  const place = firstKinds.indexOf(kind.kind);
+  return place < 0 ? firstKinds.length : place;
+}
+
+function idOf(kind: KindInfo, object: AnyObject): string {
+  return `${kind.group}/${kind.kind} ${keyOf(refOf(object))}`;
+}
+
+function refOf({ metadata }: AnyObject): { readonly name: string; readonly namespace?: string } {
+  return metadata.namespace === undefined
+    ? { name: metadata.name }
+    : { name: metadata.name, namespace: metadata.namespace };
+}
