@@ -89,7 +89,7 @@ export class Call {
   #over = false;
   #wait: Disposable | undefined;
   #downSinceMs: number | undefined;
-  #waitingFor = "";
+  #waitingFor: { readonly missing: string; readonly kind: "config" | "endpoint" } | undefined;
   #lastFailure: Status | undefined;
 
   constructor(env: CallEnvironment, start: CallStart, events: CallEvents) {
@@ -164,6 +164,7 @@ export class Call {
     switch (pick.t) {
       case "complete":
         this.#downSinceMs = undefined;
+        this.#waitingFor = undefined;
         this.#send(pick.endpoint, route.cluster);
         return;
       case "queue":
@@ -304,7 +305,7 @@ export class Call {
 
   /** Waits for the next snapshot, or the deadline. */
   #waitForChange(missing: string, kind: "config" | "endpoint"): void {
-    this.#waitingFor = missing;
+    this.#waitingFor = { missing, kind };
     const limitMs = kind === "config" ? this.#env.limits.maxConfigWaitMs : undefined;
     const leftMs = remainingMs(this.#deadline, this.#env.clock) ?? limitMs;
     const subscription = this.#env.snapshot.subscribe(() => this.#step());
@@ -321,7 +322,6 @@ export class Call {
       this.#fail(message);
       return;
     }
-    this.#waitingFor = message;
     const leftMs = Math.min(patienceMs, remainingMs(this.#deadline, this.#env.clock) ?? patienceMs);
     this.#wait = both(
       this.#env.snapshot.subscribe(() => this.#step()),
@@ -349,8 +349,15 @@ export class Call {
   }
 
   #deadlinePassed(): void {
-    if (this.#waitingFor !== "" && this.#attempts === 0) this.#fail(`still waiting for ${this.#waitingFor}`);
-    else this.#finish(deadlineStatus, emptyMetadata);
+    const waiting = this.#waitingFor;
+    if (waiting === undefined) this.#finish(deadlineStatus, emptyMetadata);
+    // Without its configuration the process is not ready: that is what its callers are told, and what is missing.
+    else if (waiting.kind === "config") this.#fail(`still waiting for ${waiting.missing}`);
+    else
+      this.#finish(
+        { ...deadlineStatus, message: `deadline exceeded while waiting for ${waiting.missing}` },
+        emptyMetadata,
+      );
   }
 
   #fail(message: string): void {
