@@ -105,13 +105,15 @@ export async function createMesh(options: MeshOptions): Promise<Mesh> {
       logger,
       ...(saved === undefined ? {} : { saved }),
     });
-    const client = ads;
-    if (store !== undefined) scope.use(keepSaved({ accepted: client.accepted, store, clock, logger: log }));
-    scope.use(client);
+    scope.use(ads);
   }
   const source = options.source ?? (ads === undefined ? undefined : adsSource(ads));
   const resolver = new Resolver({ source, pool, lookup, clock, random, logger: log });
   scope.defer(() => resolver[Symbol.dispose]());
+  // Ends before the resolver does: what that gives up at the end is not to be forgotten.
+  if (ads !== undefined && store !== undefined) {
+    scope.use(keepSaved({ accepted: ads.accepted, store, clock, logger: log }));
+  }
   return new RunningMesh({ options, scope, resolver, ads, clock, random, logger });
 }
 
