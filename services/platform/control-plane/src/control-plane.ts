@@ -33,8 +33,6 @@ export interface ControlPlane extends AsyncDisposable {
   readonly state: Watch<ControlPlaneState>;
   /** Rejects when it can't go on: the address is taken, or a fault. Never resolves. */
   readonly failed: Promise<never>;
-  /** Kinds that are waited for, while it is listing. */
-  waitingFor(): readonly string[];
   describe(): ControlPlaneReport;
   /** Takes no new stream and ends those that are open: clients have other replicas, and what they know. */
   drain(timeoutMs: number): Promise<void>;
@@ -73,6 +71,7 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
   source.start({
     changed(changes) {
       const touched = changes.map((change) => index.apply(change));
+      if (state.value.t === "listing") state.set({ t: "listing", waitingFor: source.waitingFor() });
       publisher.touch(
         touched.flatMap(({ services }) => [...services]),
         touched.some(({ urgent }) => urgent),
@@ -81,6 +80,7 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
     synced: () => synced.set(true),
   });
 
+  state.set({ t: "listing", waitingFor: source.waitingFor() });
   scope.spawn(async (signal) => {
     const identifier = await source.clusterId(signal);
     await synced.until((value) => value, signal);
@@ -113,7 +113,6 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
   return {
     state,
     failed: scope.failed,
-    waitingFor: () => source.waitingFor(),
     describe: () => reportOf(publisher, ads?.describe() ?? []),
     drain,
     [Symbol.asyncDispose]: () => {

@@ -35,6 +35,7 @@ export function createKubeSource(options: KubeSourceOptions): Source {
       }),
       informer.synced.subscribe(() => {
         if (informers.every((each) => each.synced.value)) sink.synced();
+        else sink.changed([]);
       }),
     );
   };

@@ -13,6 +13,7 @@ export type Change =
 
 /** Who is told. Called synchronously and in order. */
 export interface SourceSink {
+  /** Also called with no changes, when less is waited for than before. */
   changed(changes: readonly Change[]): void;
   /** Every kind has been listed once. Called once; what changed before it has been told. */
   synced(): void;
