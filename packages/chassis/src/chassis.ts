@@ -1,6 +1,6 @@
 import type { Clock, Logger, Scope } from "@weft/foundation";
+import type { Mesh } from "@weft/mesh";
 import type { ChassisConfig } from "./config/chassis-table.js";
-import type { MeshPart } from "./mesh-seam.js";
 import type { Readiness } from "./readiness.js";
 import type { Redactor } from "./redaction/redactor.js";
 import type { Routes, ServeOptions, ServerHandle } from "./serve.js";
@@ -37,7 +37,7 @@ export interface Chassis<Config = unknown> {
    * The mesh of this process, made at the first call; later calls give the same.
    * The process is not ready until the mesh has a config, and says why.
    */
-  mesh(): Promise<MeshPart>;
+  mesh(): Promise<Mesh>;
   /** Serves gRPC on `WEFT_BIND`:`WEFT_PORT` with health and reflection, and drains it at a planned stop. */
   serve(routes: Routes, options?: ServeOptions): Promise<ServerHandle>;
   /**

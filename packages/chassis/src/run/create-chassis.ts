@@ -1,8 +1,10 @@
+import type { ConnectRouter } from "@connectrpc/connect";
 import type { Clock, Logger, Scope } from "@weft/foundation";
+import { createMesh, type Mesh } from "@weft/mesh";
+import { createGrpcJsTransport } from "@weft/wire";
 import type { Chassis, ProcessIdentity } from "../chassis.js";
 import type { ChassisConfig } from "../config/chassis-table.js";
 import { withCallContext } from "../handlers.js";
-import type { MeshPart, ServiceRouter } from "../mesh-seam.js";
 import type { Readiness } from "../readiness.js";
 import type { Redactor } from "../redaction/redactor.js";
 import type { Router, Routes, ServeOptions, ServerHandle } from "../serve.js";
@@ -16,7 +18,7 @@ export interface MeshSettings {
   readonly clock: Clock;
 }
 
-export type CreateMesh = (settings: MeshSettings) => Promise<MeshPart>;
+export type CreateMesh = (settings: MeshSettings) => Promise<Mesh>;
 
 export interface ChassisParts<Config extends ChassisConfig> {
   readonly config: Config;
@@ -34,15 +36,21 @@ export interface ChassisParts<Config extends ChassisConfig> {
 }
 
 /** The mesh that the environment names. */
-export const meshFromConfig: CreateMesh = async () => {
-  throw new Error("mesh: not there yet");
-};
+export const meshFromConfig: CreateMesh = ({ config, identity, logger, clock }) =>
+  createMesh({
+    transport: createGrpcJsTransport(),
+    controlPlane: config.WEFT_CONTROL_PLANE,
+    node: { id: `${identity.pod}.${identity.namespace}`, namespace: identity.namespace },
+    snapshotDir: config.WEFT_SNAPSHOT_DIR,
+    clock,
+    logger,
+  });
 
 /** Makes what a service's `wire` is given. */
 export function createChassis<Config extends ChassisConfig>(parts: ChassisParts<Config>): Chassis<Config> {
   const { config, readiness, scope } = parts;
-  let made: Promise<MeshPart> | undefined;
-  const mesh = (): Promise<MeshPart> => {
+  let made: Promise<Mesh> | undefined;
+  const mesh = (): Promise<Mesh> => {
     made ??= startMesh(parts);
     return made;
   };
@@ -61,21 +69,19 @@ export function createChassis<Config extends ChassisConfig>(parts: ChassisParts<
   };
 }
 
-async function startMesh<Config extends ChassisConfig>(parts: ChassisParts<Config>): Promise<MeshPart> {
+async function startMesh<Config extends ChassisConfig>(parts: ChassisParts<Config>): Promise<Mesh> {
   const { config, identity, clock } = parts;
-  const logger = parts.logger.child({ component: "mesh" });
-  const mesh = parts.scope.use(await parts.createMesh({ config, identity, logger, clock }));
+  const mesh = parts.scope.use(await parts.createMesh({ config, identity, logger: parts.logger, clock }));
   const following = parts.readiness.follow("mesh", mesh.state, (state) =>
-    state.t === "ready" ? undefined : state.reason,
+    state.t === "ready" ? undefined : state.reasons.join("; "),
   );
   parts.scope.defer(() => following[Symbol.dispose]());
   parts.addSection("mesh", () => mesh.describe());
-  logger.info("mesh started", { controlPlane: config.WEFT_CONTROL_PLANE, mtls: "DISABLED" });
   return mesh;
 }
 
 async function serveOn<Config extends ChassisConfig>(
-  mesh: MeshPart,
+  mesh: Mesh,
   parts: ChassisParts<Config>,
   routes: Routes,
   options: ServeOptions = {},
@@ -93,7 +99,7 @@ async function serveOn<Config extends ChassisConfig>(
   return { host: server.host, port: server.port };
 }
 
-function routerOver<Config extends ChassisConfig>(router: ServiceRouter, parts: ChassisParts<Config>): Router {
+function routerOver<Config extends ChassisConfig>(router: ConnectRouter, parts: ChassisParts<Config>): Router {
   const { logger, redactor, currentUser } = parts;
   const own: Router = {
     service(service, handlers) {

@@ -1,4 +1,5 @@
 import { type Clock, type Logger, Scope, sleep, systemClock } from "@weft/foundation";
+import { currentCallScope } from "@weft/mesh";
 import { openAdminPort } from "../admin/admin-port.js";
 import { openDebugHandler, type StopTimes } from "../admin/debug-handler.js";
 import type { Chassis, ProcessIdentity } from "../chassis.js";
@@ -23,8 +24,6 @@ export interface RunOptions {
   readonly tracing?: boolean;
   /** How a mesh is made; tests give their own. */
   readonly createMesh?: CreateMesh;
-  /** The principal of the call that the running code serves; tests give their own. */
-  readonly currentUser?: () => string | undefined;
   /** Told once the ports are bound, before `wire` runs. */
   readonly onBound?: (ports: { readonly admin: number; readonly debug: number }) => void;
 }
@@ -116,7 +115,7 @@ class Running<Config extends ChassisConfig> {
         readiness: this.#readiness,
         redactor,
         createMesh: options.createMesh ?? meshFromConfig,
-        currentUser: options.currentUser ?? (() => undefined),
+        currentUser: () => currentCallScope()?.user,
         addDrain: (part) => this.#drains.push(part),
         addSection: (name, describe) => this.#sections.set(name, describe),
       }),
