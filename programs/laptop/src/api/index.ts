@@ -1,0 +1,1 @@
+export { createLaptopApi, type LaptopApi, type LaptopApiOptions } from "./laptop-api.js";
