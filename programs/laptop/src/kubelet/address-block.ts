@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createServer, type Server } from "node:net";
 
-/** Every checkout's blocks lie in 127.16.0.0 to 127.254.255.0: clear of 127.0.0.1 and of the addresses that distributions use. */
+/** All blocks lie in 127.16.0.0 to 127.254.255.0: clear of 127.0.0.1 and of the addresses that distributions use. */
 const firstSecondOctet = 16;
 const secondOctets = 239;
 const attempts = 30;
@@ -10,8 +10,8 @@ const attempts = 30;
 const lockPort = 10250;
 
 /**
- * The 127.X.Y.0/24 of one checkout: .1 is the node (API server), .2 to .254 are Pods.
- * X.Y come from the checkout's path, so that they stay; a block in use by another checkout is passed over.
+ * The 127.X.Y.0/24 of one laptop: .1 is the node (API server), .2 to .254 are Pods.
+ * X.Y come from the path of its state folder, so that they stay; a block that another laptop holds is passed over.
  * The lock is a listening socket: the kernel gives it to one process at a time, whoever runs it, and takes it back at its end.
  */
 export interface AddressBlock extends AsyncDisposable {
@@ -25,9 +25,9 @@ export interface AddressBlock extends AsyncDisposable {
   free(address: string): void;
 }
 
-/** Claims the block of a checkout, or the next that nobody holds. */
-export async function claimAddressBlock(checkout: string): Promise<AddressBlock> {
-  const hash = createHash("sha256").update(checkout).digest();
+/** Claims the block of the laptop with this state folder, or the next that nobody holds. */
+export async function claimAddressBlock(stateFolder: string): Promise<AddressBlock> {
+  const hash = createHash("sha256").update(stateFolder).digest();
   for (let attempt = 0; attempt < attempts; attempt++) {
     const second = firstSecondOctet + (hash.readUInt16BE(attempt) % secondOctets);
     const third = (hash.readUInt8(31) + attempt * 7) % 256;
@@ -35,7 +35,7 @@ export async function claimAddressBlock(checkout: string): Promise<AddressBlock>
     const lock = await listenOn(`${prefix}.1`);
     if (lock !== undefined) return createAddressBlock(prefix, lock);
   }
-  throw new Error(`addresses: none of ${attempts} blocks of 127.0.0.0/8 is free for ${checkout}`);
+  throw new Error(`addresses: none of ${attempts} blocks of 127.0.0.0/8 is free for ${stateFolder}`);
 }
 
 function createAddressBlock(prefix: string, lock: Server): AddressBlock {

@@ -7,7 +7,7 @@ import type { ContainerExit, ContainerRun } from "./container-run.js";
 import type { LogFile } from "./log-file.js";
 
 /** The image that stands for the embedded server; its tag is Postgres' major version. */
-const postgresImage = "weft.local/embedded-postgres";
+export const postgresImage = "weft.local/embedded-postgres";
 const postgresPort = 5432;
 
 /** What an image is on this machine. */

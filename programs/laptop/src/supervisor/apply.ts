@@ -7,6 +7,7 @@ import {
   type Kind,
   type KindInfo,
   type KubeClient,
+  KubeError,
   keyOf,
 } from "@weft/kube";
 
@@ -24,12 +25,6 @@ const firstKinds = [
   "Service",
 ];
 
-/** An object of the manifests, and the kind that the API knows it as. */
-export interface ManifestObject {
-  readonly kind: KindInfo;
-  readonly object: AnyObject;
-}
-
 /** What one `up` did to the API. */
 export interface Applied {
   readonly created: number;
@@ -43,35 +38,35 @@ export interface Applied {
  */
 export async function applyManifests(options: {
   readonly client: KubeClient;
-  readonly objects: readonly ManifestObject[];
+  readonly objects: readonly AnyObject[];
   readonly file: string;
   readonly signal: AbortSignal;
 }): Promise<Applied> {
   const { client, file, signal } = options;
+  const kindOf = createDiscovery(client, signal);
   const before = readApplied(file);
-  const objects = options.objects.toSorted((a, b) => rank(a.kind) - rank(b.kind));
+  const objects = options.objects.toSorted((a, b) => rank(a) - rank(b));
   let created = 0;
   let changed = 0;
-  for (const { kind, object } of objects) {
-    const typed = anyKind(kind);
-    const last = before.get(idOf(kind, object));
-    const found = await find(client, typed, object, signal);
+  for (const object of objects) {
+    const kind = await kindOf(object);
+    const found = await find(client, kind, object, signal);
     if (found === undefined) {
-      await client.create(typed, object, { fieldValidation: "Strict", signal });
+      await client.create(kind, object, { fieldValidation: "Strict", signal });
       created += 1;
       continue;
     }
-    const body = mergePatch(last?.object ?? {}, object, found);
+    const body = mergePatch(before.get(idOf(object)) ?? {}, object, found);
     if (body === undefined) continue;
-    await client.patch(typed, refOf(object), { t: "merge", body }, { fieldValidation: "Strict", signal });
+    await client.patch(kind, refOf(object), { t: "merge", body }, { fieldValidation: "Strict", signal });
     changed += 1;
   }
-  const wanted = new Set(objects.map(({ kind, object }) => idOf(kind, object)));
+  const wanted = new Set(objects.map(idOf));
   let pruned = 0;
-  for (const [id, { kind, object }] of [...before].reverse()) {
+  for (const [id, object] of [...before].reverse()) {
     if (wanted.has(id)) continue;
     try {
-      await client.delete(anyKind(kind), refOf(object), { signal });
+      await client.delete(await kindOf(object), refOf(object), { signal });
       pruned += 1;
     } catch (error) {
       if (!isKubeError(error, "not-found")) throw error;
@@ -80,6 +75,39 @@ export async function applyManifests(options: {
   writeFileSync(`${file}.new`, JSON.stringify(objects), { mode: 0o600 });
   renameSync(`${file}.new`, file);
   return { created, changed, pruned };
+}
+
+/** Finds where the API has the kind of an object, asking once for each group and version. */
+function createDiscovery(client: KubeClient, signal: AbortSignal): (object: AnyObject) => Promise<Kind<AnyObject>> {
+  const known = new Map<string, Kind<AnyObject>>();
+  return async ({ apiVersion, kind }) => {
+    const key = `${apiVersion}/${kind}`;
+    if (!known.has(key)) {
+      const path = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+      const { code, text } = await client.request({ method: "GET", path, signal });
+      const [version = "", group = ""] = apiVersion.split("/").reverse();
+      for (const resource of code === 200 ? parseResources(text) : []) {
+        known.set(`${apiVersion}/${resource.kind}`, anyKind({ group, version, ...resource }));
+      }
+    }
+    const found = known.get(key);
+    if (found === undefined) throw new KubeError(`the API has no kind "${key}"`, { code: 404, reason: "NotFound" });
+    return found;
+  };
+}
+
+/** The kinds of an APIResourceList, without the subresources. */
+function parseResources(text: string): readonly Pick<KindInfo, "kind" | "plural" | "namespaced">[] {
+  const list: unknown = JSON.parse(text);
+  const resources: readonly unknown[] = isRecord(list) && Array.isArray(list["resources"]) ? list["resources"] : [];
+  return resources.flatMap((resource) => {
+    if (!isRecord(resource) || String(resource["name"]).includes("/")) return [];
+    return {
+      kind: String(resource["kind"]),
+      plural: String(resource["name"]),
+      namespaced: resource["namespaced"] === true,
+    };
+  });
 }
 
 async function find(
@@ -127,7 +155,7 @@ function sameJson(wanted: unknown, found: unknown): boolean {
   return wanted === found;
 }
 
-function readApplied(file: string): ReadonlyMap<string, ManifestObject> {
+function readApplied(file: string): ReadonlyMap<string, AnyObject> {
   let text: string;
   try {
     text = readFileSync(file, "utf8");
@@ -135,21 +163,22 @@ function readApplied(file: string): ReadonlyMap<string, ManifestObject> {
     // The first `up`.
     return new Map();
   }
-  return new Map(parseApplied(text).map((entry) => [idOf(entry.kind, entry.object), entry]));
+  return new Map(parseApplied(text).map((object) => [idOf(object), object]));
 }
 
 /** The file is only ever written by {@link applyManifests}. */
-function parseApplied(text: string): readonly ManifestObject[] {
-  return JSON.parse(text) as readonly ManifestObject[];
+function parseApplied(text: string): readonly AnyObject[] {
+  return JSON.parse(text) as readonly AnyObject[];
 }
 
-function rank(kind: KindInfo): number {
-  const place = firstKinds.indexOf(kind.kind);
+function rank({ kind }: AnyObject): number {
+  const place = firstKinds.indexOf(kind);
   return place < 0 ? firstKinds.length : place;
 }
 
-function idOf(kind: KindInfo, object: AnyObject): string {
-  return `${kind.group}/${kind.kind} ${keyOf(refOf(object))}`;
+function idOf(object: AnyObject): string {
+  const group = object.apiVersion.includes("/") ? object.apiVersion.split("/")[0] : "";
+  return `${group}/${object.kind} ${keyOf(refOf(object))}`;
 }
 
 function refOf({ metadata }: AnyObject): { readonly name: string; readonly namespace?: string } {

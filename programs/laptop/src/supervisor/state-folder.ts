@@ -1,19 +1,18 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 
-/** Where the laptop of one checkout keeps things. */
+/** Where one laptop keeps things. */
 export interface StateFolder {
-  readonly checkout: string;
-  /** `.weft`: what a second start goes on from. */
+  /** What a second start goes on from; `.weft` of the checkout unless told otherwise. */
   readonly root: string;
   readonly kubeconfig: string;
   /** The API's objects. */
   readonly api: string;
   readonly postgres: string;
   readonly logs: string;
-  /** Who runs the laptop of this checkout now. */
+  /** Who runs this laptop now. */
   readonly lock: string;
   /** Which processes run. */
   readonly processes: string;
@@ -25,12 +24,11 @@ export interface StateFolder {
   readonly run: string;
 }
 
-export function stateFolderOf(checkout: string): StateFolder {
-  const root = join(checkout, ".weft");
-  const hash = createHash("sha256").update(checkout).digest("hex").slice(0, 12);
+export function stateFolderOf(folder: string): StateFolder {
+  const root = resolve(folder);
+  const hash = createHash("sha256").update(root).digest("hex").slice(0, 12);
   const shared = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
   return {
-    checkout,
     root,
     kubeconfig: join(root, "kubeconfig"),
     api: join(root, "api"),

@@ -1,0 +1,35 @@
+import { createKubeClient, isKubeError, type KubeClient, loadKubeconfig } from "@weft/kube";
+import { lockHolder, type StateFolder } from "@weft/laptop";
+import { CommandError, type Terminal } from "./terminal.js";
+
+export type CommandName = "up" | "status" | "logs" | "restart" | "kubeconfig" | "down" | "reset";
+
+/** What a command runs with. */
+export interface CommandContext {
+  readonly checkout: string;
+  readonly state: StateFolder;
+  /** The name given after the command; empty for commands that take none. */
+  readonly operand: string;
+  flag(option: string): boolean;
+  text(option: string): string | undefined;
+  readonly terminal: Terminal;
+}
+
+/** Runs `work` with a client of the laptop that is up; without one, or when it does not answer, says so in one line. */
+export async function withCluster(
+  context: CommandContext,
+  work: (client: KubeClient) => Promise<number>,
+): Promise<number> {
+  if (lockHolder(context.state.lock) === undefined) {
+    throw new CommandError('the laptop is not up: run "weft up" (or "npm start") first');
+  }
+  const server = loadKubeconfig(context.state.kubeconfig);
+  if (!server.ok) throw new CommandError(`the laptop is still starting: ${server.error}`);
+  await using client = createKubeClient(server.value);
+  try {
+    return await work(client);
+  } catch (error) {
+    if (isKubeError(error)) throw new CommandError(error.message);
+    throw error;
+  }
+}

@@ -1,0 +1,175 @@
+import type { Writable } from "node:stream";
+import type { Logger } from "@weft/foundation";
+import type { AnyObject } from "@weft/kube";
+import { summarizeIgnored } from "../fields/check-fields.js";
+import { type Screen, showBoard } from "./board.js";
+import { type Laptop, startLaptop } from "./laptop.js";
+import { describeProblem, loadManifests, type Manifests } from "./manifests.js";
+import { placeSampleOrder } from "./sample-order.js";
+import { describeTelemetry, shellTelemetry } from "./shell-telemetry.js";
+import type { StateFolder } from "./state-folder.js";
+import { lockHolder, takeLock } from "./supervisor-lock.js";
+
+/** How long a Pod may take to end after Ctrl-C. */
+const stopGraceMs = 5_000;
+
+const gateway = { name: "gateway", namespace: "weft" };
+const traceStore = { name: "trace-store", namespace: "weft" };
+
+export interface UpOptions {
+  readonly checkout: string;
+  readonly state: StateFolder;
+  /** Folder of the overlay. */
+  readonly overlay: string;
+  readonly lookupHook: string;
+  /** Lists the fields that mean nothing on one machine, and starts nothing. */
+  readonly explain: boolean;
+  readonly sample: boolean;
+  readonly env: NodeJS.ProcessEnv;
+  readonly screen: Screen;
+  readonly errors: Writable;
+  readonly logger: Logger;
+  /** Calls back for each Ctrl-C or SIGTERM. */
+  onStopRequest(request: () => void): Disposable;
+}
+
+/** Brings the laptop up and keeps it up until it is told to stop; gives the exit code. */
+export async function weftUp(options: UpOptions): Promise<number> {
+  const { screen, errors, state } = options;
+  const say = (line: string): void => void screen.output.write(`${line}\n`);
+  const manifests = await loadManifests(options);
+  if (!manifests.ok) {
+    for (const problem of manifests.error) errors.write(`${describeProblem(problem)}\n`);
+    return 2;
+  }
+  if (options.explain) {
+    explain(manifests.value, say);
+    return 0;
+  }
+  using lock = takeLock(state.lock);
+  if (lock === undefined) {
+    errors.write(
+      `weft: already up in ${state.root} (process ${lockHolder(state.lock)?.pid ?? "?"}): end that one first, or run "weft down"\n`,
+    );
+    return 1;
+  }
+  const stopping = new AbortController();
+  let stopNow = (): void => {};
+  using _requests = options.onStopRequest(() => {
+    if (stopping.signal.aborted) stopNow();
+    else stopping.abort();
+  });
+  const startedMs = performance.now();
+  let laptop: Laptop | undefined;
+  try {
+    laptop = await begin(options, manifests.value, say, stopping.signal);
+    await showUntilReady(options, laptop, stopping.signal);
+    await welcome(options, laptop, say, performance.now() - startedMs, stopping.signal);
+    await Promise.race([aborted(stopping.signal), laptop.failed]);
+  } catch (error) {
+    if (!stopping.signal.aborted) {
+      errors.write(`weft: ${error instanceof Error ? error.message : String(error)}\n`);
+      options.logger.error("laptop failed", { error });
+      await laptop?.stop(stopGraceMs);
+      return 1;
+    }
+  }
+  if (laptop === undefined) return 0;
+  const running = laptop;
+  say("weft: stopping (Ctrl-C again: at once)");
+  stopNow = () => void running.stop(0);
+  await running.stop(stopGraceMs);
+  say("weft: stopped");
+  return 0;
+}
+
+async function begin(
+  options: UpOptions,
+  manifests: Manifests,
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<Laptop> {
+  const { checkout, state, env } = options;
+  const summary = summarizeIgnored(manifests.ignored);
+  if (summary !== undefined) say(`weft: ${summary}`);
+  const telemetry = shellTelemetry(env);
+  for (const line of describeTelemetry(telemetry)) say(`weft: ${line}`);
+  const laptop = await startLaptop({
+    checkout,
+    state,
+    lookupHook: options.lookupHook,
+    path: env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin",
+    forcedEnv: telemetry.env,
+    logger: options.logger,
+    signal,
+    notice: (line) => say(`weft: ${line}`),
+  });
+  try {
+    const applied = await laptop.apply(manifests.objects.map(({ object }) => fromManifest(object)));
+    const count = `${manifests.objects.length} objects`;
+    say(
+      `weft: ${count} (${applied.created} new, ${applied.changed} changed, ${applied.pruned} removed), API at ${laptop.apiUrl}`,
+    );
+    return laptop;
+  } catch (error) {
+    await laptop.stop(0);
+    throw error;
+  }
+}
+
+async function showUntilReady(options: UpOptions, laptop: Laptop, signal: AbortSignal): Promise<void> {
+  using _board = showBoard({ screen: options.screen, lines: laptop.readiness });
+  await Promise.race([
+    laptop.readiness.until((lines) => lines.length > 0 && lines.every(({ done }) => done), signal),
+    laptop.failed,
+  ]);
+}
+
+async function welcome(
+  options: UpOptions,
+  laptop: Laptop,
+  say: (line: string) => void,
+  tookMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const { elsewhere } = shellTelemetry(options.env);
+  const origin = laptop.addressOf(gateway, "http");
+  const traces = laptop.addressOf(traceStore, "query");
+  say(`weft: up in ${(tookMs / 1_000).toFixed(1)} s`);
+  if (origin !== undefined) say(`gateway  http://${origin}`);
+  if (elsewhere !== undefined) say(`traces go to ${elsewhere}`);
+  else if (traces !== undefined) say(`traces   http://${traces}`);
+  say("ready");
+  if (!options.sample || origin === undefined) return;
+  try {
+    const order = await placeSampleOrder({ origin: `http://${origin}`, signal });
+    say(`order ${order.orderId}: ${order.what}, total ${order.total} (${Math.round(order.tookMs)} ms)`);
+    if (order.traceId === undefined) return;
+    say(
+      elsewhere === undefined && traces !== undefined
+        ? `http://${traces}/trace/${order.traceId}`
+        : `trace ${order.traceId} at ${elsewhere}`,
+    );
+  } catch (error) {
+    if (signal.aborted) throw error;
+    options.errors.write(`weft: the sample order failed: ${error instanceof Error ? error.message : String(error)}\n`);
+  }
+}
+
+function explain(manifests: Manifests, say: (line: string) => void): void {
+  for (const { file, line, object, field, why } of manifests.ignored)
+    say(`${file}:${line}: ${object}: ${field}: ${why}`);
+  say(`${manifests.ignored.length} fields mean nothing on one machine; every other field is honoured`);
+}
+
+/** A rendered object has these three fields: the field table has seen them. */
+function fromManifest(object: Readonly<Record<string, unknown>>): AnyObject {
+  return object as AnyObject;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
