@@ -8,8 +8,14 @@ const applied = { fieldManager: "e2e", force: true } as const;
 
 /** A second version of catalog beside the first: same image and settings, a name of its own. */
 export async function deployCatalogNext(client: KubeClient): Promise<void> {
-  const deployments = anyKind({ apiVersion: "apps/v1", kind: "Deployment", plural: "deployments", namespaced: true });
-  const services = anyKind({ apiVersion: "v1", kind: "Service", plural: "services", namespaced: true });
+  const deployments = anyKind({
+    group: "apps",
+    version: "v1",
+    kind: "Deployment",
+    plural: "deployments",
+    namespaced: true,
+  });
+  const services = anyKind({ group: "", version: "v1", kind: "Service", plural: "services", namespaced: true });
   for (const kind of [deployments, services]) {
     const original = await client.get(kind, { namespace, name: "catalog" });
     await client.patch(kind, { namespace, name: "catalog-next" }, { t: "apply", body: renamed(original), ...applied });

@@ -26,6 +26,8 @@ export interface Laptop extends AsyncDisposable {
   readonly state: string;
   readonly kubeconfig: string;
   readonly client: KubeClient;
+  /** The API's address, `https://host:port`. */
+  readonly apiUrl: string;
   readonly gatewayUrl: string;
   readonly tracesUrl: string;
   readonly supervisor: ChildProcess;
@@ -101,6 +103,7 @@ export async function startLaptop(
     state,
     kubeconfig,
     client: createKubeClient(context.value),
+    apiUrl: context.value.server,
     gatewayUrl: addressAfter("gateway", printed),
     tracesUrl: addressAfter("traces", printed),
     supervisor,

@@ -177,7 +177,7 @@ describe("garbage", () => {
 describe("the laptop's API", () => {
   const kubeApi = (headers: Record<string, string>) =>
     new Promise<number | undefined>((resolve, reject) => {
-      const server = new URL(laptop.client.server);
+      const server = new URL(laptop.apiUrl);
       const call = request(
         { host: server.hostname, port: server.port, path: "/api/v1/pods", headers, rejectUnauthorized: false },
         (answer) => {
