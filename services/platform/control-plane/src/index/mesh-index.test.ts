@@ -75,8 +75,8 @@ function whole(set: ResourceSet): string {
 }
 
 describe("the index", () => {
-  test("translating only what changes touch gives what translating everything anew gives, and nothing dangles", () => {
-    fc.assert(
+  test("translating only what changes touch gives what translating everything anew gives, and nothing dangles", async () => {
+    await fc.assert(
       fc.property(fc.array(change, { maxLength: 40 }), (changes) => {
         const index = new MeshIndex();
         const incremental = new ResourceSet();
