@@ -92,8 +92,10 @@ function compileAction(view: MeshView, route: MeshRoute, backends: readonly Rout
   if (weights.length === 1 && !changesHeaders(only)) {
     return parsed({ clusterSpecifier: { case: "cluster", value: only.name }, retryPolicy: defaultRetry });
   }
+  // Deprecated, but a stock client (grpc-js) takes 100 for the sum of all weights where it is absent.
+  const totalWeight = weights.reduce((sum, { weight }) => sum + weight, 0);
   return parsed({
-    clusterSpecifier: { case: "weightedClusters", value: { clusters: weights } },
+    clusterSpecifier: { case: "weightedClusters", value: { clusters: weights, totalWeight } },
     retryPolicy: defaultRetry,
   });
 }
