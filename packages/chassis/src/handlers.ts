@@ -73,14 +73,19 @@ function wrap(name: string, kind: DescMethod["methodKind"], handler: AnyHandler,
 function callContext(context: HandlerContext, support: HandlerSupport): CallContext {
   // The principal is taken when the call starts: a stream may read it long after.
   const user = support.currentUser();
-  return Object.create(context, {
-    user: {
-      get(): string {
-        if (user === undefined) throw new ConnectError("this method needs a user", Code.Unauthenticated);
-        return user;
-      },
+  // On the context itself: an object derived from it could not read its private fields.
+  const withUser = Object.defineProperty(context, "user", {
+    configurable: true,
+    get(): string {
+      if (user === undefined) throw new ConnectError("this method needs a user", Code.Unauthenticated);
+      return user;
     },
   });
+  return fromContext(withUser);
+}
+
+function fromContext(context: HandlerContext): CallContext {
+  return context as CallContext;
 }
 
 function presentable(method: string, error: unknown, support: HandlerSupport): ConnectError {
