@@ -40,7 +40,7 @@ function run(body: string): unknown {
   writeFileSync(script, body);
   const output = execFileSync(process.execPath, ["--import", hook, script], {
     encoding: "utf8",
-    env: { ...process.env, WEFT_NAMES_FILE: names, WEFT_NAMESPACE: "shop" },
+    env: { ...process.env, LAPTOP_NAMES_FILE: names, LAPTOP_NAMESPACE: "shop" },
     timeout: 20_000,
   });
   return JSON.parse(output);
@@ -97,8 +97,8 @@ test("a connection by name reaches the Pod, and a changed file is seen by the ne
     });
     server.close();
     const before = (await lookup("orders", { all: true })).length;
-    copyFileSync(process.env.WEFT_NAMES_FILE, ${JSON.stringify(join(folder, "kept.json"))});
-    renameSync(${JSON.stringify(other)}, process.env.WEFT_NAMES_FILE);
+    copyFileSync(process.env.LAPTOP_NAMES_FILE, ${JSON.stringify(join(folder, "kept.json"))});
+    renameSync(${JSON.stringify(other)}, process.env.LAPTOP_NAMES_FILE);
     const after = (await lookup("orders")).address;
     console.log(JSON.stringify({ said, before, after }));
   `);

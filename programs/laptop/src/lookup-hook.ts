@@ -2,8 +2,8 @@
  * Preloaded with `node --import` into every Pod: answers the names of Kubernetes Services as a cluster's DNS would, and leaves all others to the system.
  * It stands alone (only Node's own modules), patches `dns` before anything imports it, and reads a small file that the laptop replaces by rename:
  *
- *   WEFT_NAMES_FILE  {"namespaces": ["shop"], "services": {"orders.shop": ["127.20.7.9"]}}
- *   WEFT_NAMESPACE   the Pod's own namespace, for a bare `orders`
+ *   LAPTOP_NAMES_FILE  {"namespaces": ["shop"], "services": {"orders.shop": ["127.20.7.9"]}}
+ *   LAPTOP_NAMESPACE   the Pod's own namespace, for a bare `orders`
  *
  * There is no virtual address: a name is the addresses of the Service's ready Pods, in random order, and ENOTFOUND when it has none.
  */
@@ -22,8 +22,8 @@ type LookupCallback = (error: Error | null, address?: unknown, family?: number) 
 
 const noNames: Names = { namespaces: new Set(), services: new Map() };
 
-const file = process.env["WEFT_NAMES_FILE"];
-if (file !== undefined) install(createNames(file), process.env["WEFT_NAMESPACE"] ?? "default");
+const file = process.env["LAPTOP_NAMES_FILE"];
+if (file !== undefined) install(createNames(file), process.env["LAPTOP_NAMESPACE"] ?? "default");
 
 /** Reads the file again only when it was replaced: its inode and time say so. */
 function createNames(path: string): () => Names {
