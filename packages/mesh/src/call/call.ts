@@ -1,3 +1,4 @@
+import type { DescMethod } from "@bufbuild/protobuf";
 import { type Clock, type Deadline, remainingMs, type Timer, type Watch } from "@weft/foundation";
 import {
   type ClientStream,
@@ -7,13 +8,15 @@ import {
   StatusCode,
   type StreamOutcome,
 } from "@weft/wire";
-import { type CallHead, type ForwardAction, findRoute, pickCluster, type WeightedCluster } from "../route/route.js";
+import type { CallHead, ForwardAction, WeightedCluster } from "../route/route.js";
 import type { Snapshot } from "../snapshot/snapshot.js";
 import type { Subchannel } from "../subchannel/subchannel.js";
 import type { ClientAttemptTelemetry, ClientCallTelemetry } from "../telemetry/telemetry.js";
+import { type ChosenRoute, choose } from "./choose.js";
+import { parsePushback } from "./pushback.js";
 import { RequestBuffer } from "./request-buffer.js";
 import type { RetryBudget } from "./retry-budget.js";
-import { type RetryPolicy, retryWaitMs } from "./retry-policy.js";
+import { idempotentRetry, neverRetry, retryWaitMs } from "./retry-policy.js";
 
 /** What happens on a call, told to its caller. Callbacks are synchronous and must not throw. */
 export interface CallEvents {
@@ -42,19 +45,22 @@ export interface CallLimits {
   readonly maxBufferBytes: number;
   /** How long a call without a deadline waits for its first configuration. */
   readonly maxConfigWaitMs: number;
-  /** How long a call whose cluster has no endpoint that can be reached waits for one. */
+  /**
+   * How long after the last endpoint of a cluster went down calls wait for one to come back, as after a restart.
+   * From then on they fail at once.
+   */
   readonly maxDownMs: number;
 }
 
-export const defaultCallLimits: CallLimits = { maxBufferBytes: 256 * 1024, maxConfigWaitMs: 30_000, maxDownMs: 5_000 };
+export const defaultCallLimits: CallLimits = { maxBufferBytes: 256 * 1024, maxConfigWaitMs: 30_000, maxDownMs: 10_000 };
 
 export interface CallStart {
   readonly head: CallHead;
   readonly deadline: Deadline;
-  /** For routes that have no retry policy. */
-  readonly retry: RetryPolicy;
-  /** Whether the caller sends one message: only then can a policy's retry know that it repeats the whole request. */
-  readonly unaryRequest: boolean;
+  /** Whether doing it twice does no harm, as the contract says: only then does any retry policy apply. */
+  readonly idempotent: boolean;
+  /** A request of several messages is not repeated by a policy; a response of one is handed over when it is whole. */
+  readonly kind: DescMethod["methodKind"];
   readonly telemetry: ClientCallTelemetry;
 }
 
@@ -64,9 +70,9 @@ const maxTransparentWaitMs = 250;
 /**
  * One call: routes it, then makes attempts until one is committed or the last has failed.
  *
- *   waiting (config, endpoint, back-off) ──picked──> attempt ──head arrived──> committed ──end──> over
- *      ^                                               │
- *      └────── retry: not processed, or the policy ────┘ (nothing has been heard of the response)
+ *   waiting (config, endpoint, back-off) ──picked──> attempt ──response begins──> committed ──end──> over
+ *      ^                                               │ (a unary response begins and ends as one)
+ *      └────── retry: not processed, or the policy ────┘
  *
  * The snapshot is read anew for each attempt and waited for only while it has no answer.
  */
@@ -76,7 +82,7 @@ export class Call {
   readonly #events: CallEvents;
   readonly #buffer: RequestBuffer;
   readonly #tried = new Set<string>();
-  #route: { readonly action: ForwardAction; readonly cluster: WeightedCluster } | undefined;
+  #route: ChosenRoute | undefined;
   #deadline: Deadline;
   #stream: ClientStream | undefined;
   #attempt: ClientAttemptTelemetry | undefined;
@@ -84,11 +90,12 @@ export class Call {
   #policyRetries = 0;
   #transparentRetries = 0;
   #granted = 0;
+  /** What has come of a response that is handed over whole: until then a lost connection costs nothing but time. */
+  #held: { head: Metadata | undefined; readonly messages: Uint8Array[] } | undefined;
   #committed = false;
   #writeBlocked = false;
   #over = false;
   #wait: Disposable | undefined;
-  #downSinceMs: number | undefined;
   #waitingFor: { readonly missing: string; readonly kind: "config" | "endpoint" } | undefined;
   #lastFailure: Status | undefined;
 
@@ -143,65 +150,30 @@ export class Call {
   #step(): void {
     if (this.#over) return;
     this.#stopWaiting();
-    const leftMs = remainingMs(this.#deadline, this.#env.clock);
-    if (leftMs === 0) {
+    if (remainingMs(this.#deadline, this.#env.clock) === 0) {
       this.#deadlinePassed();
       return;
     }
-    const snapshot = this.#env.snapshot.value;
-    const route = this.#findRoute(snapshot);
-    if (route === undefined) return;
-    const cluster = snapshot.clusters.get(route.cluster.name);
-    if (cluster === undefined || cluster.t === "pending") {
-      this.#waitForChange(cluster?.missing ?? `cluster ${JSON.stringify(route.cluster.name)}`, "config");
-      return;
-    }
-    if (cluster.t === "failed") {
-      this.#fail(cluster.message);
-      return;
-    }
-    const pick = cluster.picker.pick({ path: this.#start.head.path, tried: this.#tried });
-    switch (pick.t) {
-      case "complete":
-        this.#downSinceMs = undefined;
+    const { snapshot, target, random } = this.#env;
+    const { head } = this.#start;
+    const choice = choose({ snapshot: snapshot.value, target, head, route: this.#route, tried: this.#tried, random });
+    switch (choice.t) {
+      case "send":
         this.#waitingFor = undefined;
-        this.#send(pick.endpoint, route.cluster);
+        this.#limitDuration(choice.route.action);
+        this.#route = choice.route;
+        this.#send(choice.endpoint, choice.route.cluster);
         return;
-      case "queue":
-        this.#waitForChange(`a connection to cluster ${JSON.stringify(route.cluster.name)}`, "endpoint");
+      case "wait":
+        this.#waitForChange(choice.missing, choice.kind);
+        return;
+      case "down":
+        this.#waitForEndpoint(choice.message, choice.sinceMs);
         return;
       case "fail":
-        this.#waitForEndpoint(`cluster ${JSON.stringify(route.cluster.name)}: ${pick.message}`);
+        this.#fail(choice.message);
         return;
     }
-  }
-
-  /** The route, found once; again only if what it names has gone. `undefined` when the call waits or is over. */
-  #findRoute(snapshot: Snapshot): { readonly action: ForwardAction; readonly cluster: WeightedCluster } | undefined {
-    if (this.#route !== undefined && snapshot.clusters.has(this.#route.cluster.name)) return this.#route;
-    const target = snapshot.targets.get(this.#env.target);
-    if (target === undefined || target.t === "pending") {
-      this.#waitForChange(target?.missing ?? "a control plane: this process was started without one", "config");
-      return undefined;
-    }
-    if (target.t === "failed") {
-      this.#fail(target.message);
-      return undefined;
-    }
-    const { head } = this.#start;
-    const route = findRoute(target.host, head, this.#env.random);
-    if (route === undefined || route.action.t === "refuse") {
-      this.#fail(`${this.#env.target} has no route for ${head.path}`);
-      return undefined;
-    }
-    const cluster = pickCluster(route.action, this.#env.random);
-    if (cluster === undefined) {
-      this.#fail(`the route of ${head.path} names no cluster`);
-      return undefined;
-    }
-    this.#limitDuration(route.action);
-    this.#route = { action: route.action, cluster };
-    return this.#route;
   }
 
   #limitDuration({ maxDurationMs }: ForwardAction): void {
@@ -218,17 +190,19 @@ export class Call {
     const timeoutMs = remainingMs(this.#deadline, this.#env.clock);
     const head = { path, metadata: attempt.inject(changed), ...(timeoutMs === undefined ? {} : { timeoutMs }) };
     this.#attempt = attempt;
+    this.#held = this.#unaryResponse ? { head: undefined, messages: [] } : undefined;
     const stream = endpoint.open(head, {
       head: (received) => {
-        this.#commit();
-        if (!this.#over)
-          this.#events.head(cluster.responseHeaders === undefined ? received : cluster.responseHeaders(received));
+        if (this.#over) return;
+        const changed = cluster.responseHeaders === undefined ? received : cluster.responseHeaders(received);
+        if (this.#held === undefined) this.#deliverHead(changed);
+        else this.#held.head = changed;
       },
       message: (bytes) => {
         if (this.#over) return;
-        this.#commit();
         attempt.received(bytes.byteLength);
-        this.#events.message(bytes);
+        if (this.#held === undefined) this.#events.message(bytes);
+        else this.#held.messages.push(bytes);
       },
       writable: () => {
         if (!this.#over) this.#events.writable?.();
@@ -269,6 +243,7 @@ export class Call {
     this.#stream = undefined;
     const waitMs = this.#retryWaitMs(outcome);
     if (waitMs === undefined) {
+      this.#deliverHeld();
       this.#finish(outcome.status, outcome.trailers);
       return;
     }
@@ -288,13 +263,33 @@ export class Call {
         ? 0
         : Math.min(maxTransparentWaitMs, 5 * 2 ** Math.min(retry, 10)) * (0.8 + 0.4 * this.#env.random());
     }
-    const policy = this.#route?.action.retry ?? this.#start.retry;
-    if (!policy.codes.has(outcome.status.code) || !this.#start.unaryRequest) return undefined;
+    const policy = this.#start.idempotent ? (this.#route?.action.retry ?? idempotentRetry) : neverRetry;
+    if (!policy.codes.has(outcome.status.code) || !this.#unaryRequest) return undefined;
     if (this.#policyRetries + 1 >= policy.maxAttempts) return undefined;
     const pushback = parsePushback(outcome.trailers);
     if (pushback.t === "stop" || !this.#env.budget.withdraw()) return undefined;
     const retry = this.#policyRetries++;
     return pushback.t === "wait" ? pushback.waitMs : retryWaitMs(policy, retry, this.#env.random);
+  }
+
+  get #unaryRequest(): boolean {
+    return this.#start.kind === "unary" || this.#start.kind === "server_streaming";
+  }
+
+  get #unaryResponse(): boolean {
+    return this.#start.kind === "unary" || this.#start.kind === "client_streaming";
+  }
+
+  #deliverHead(head: Metadata): void {
+    this.#commit();
+    this.#events.head(head);
+  }
+
+  #deliverHeld(): void {
+    const held = this.#held;
+    if (held === undefined) return;
+    if (held.head !== undefined) this.#events.head(held.head);
+    for (const message of held.messages) this.#events.message(message);
   }
 
   #commit(): void {
@@ -313,11 +308,9 @@ export class Call {
     this.#wait = both(subscription, timer);
   }
 
-  /** Every endpoint is down: one that restarts is back soon, so the call gives it a while. */
-  #waitForEndpoint(message: string): void {
-    const nowMs = this.#env.clock.nowMs();
-    this.#downSinceMs ??= nowMs;
-    const patienceMs = this.#downSinceMs + this.#env.limits.maxDownMs - nowMs;
+  /** Every endpoint is down. When that is news, one that restarts is back soon: the call gives it a while. */
+  #waitForEndpoint(message: string, downSinceMs: number): void {
+    const patienceMs = downSinceMs + this.#env.limits.maxDownMs - this.#env.clock.nowMs();
     if (patienceMs <= 0) {
       this.#fail(message);
       return;
@@ -378,17 +371,6 @@ export class Call {
 }
 
 const deadlineStatus: Status = { code: StatusCode.deadlineExceeded, message: "deadline exceeded" };
-
-/** `grpc-retry-pushback-ms` (gRFC A6): how long the server wants to be left alone; anything but a number from 0 on means for good. */
-function parsePushback(
-  trailers: Metadata,
-): { readonly t: "none" } | { readonly t: "stop" } | { readonly t: "wait"; readonly waitMs: number } {
-  for (const [name, value] of trailers) {
-    if (name !== "grpc-retry-pushback-ms") continue;
-    return typeof value === "string" && /^\d{1,9}$/.test(value) ? { t: "wait", waitMs: Number(value) } : { t: "stop" };
-  }
-  return { t: "none" };
-}
 
 function both(a: Disposable, b: Disposable | undefined): Disposable {
   return {

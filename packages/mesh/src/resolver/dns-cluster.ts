@@ -44,7 +44,7 @@ export class DnsCluster implements ClusterSource {
     this.#clock = options.clock;
     this.#logger = options.logger;
     this.#onChange = options.onChange;
-    this.#set = new EndpointSet({ pool: options.pool, random: options.random, onChange: () => this.#invalidate() });
+    this.#set = new EndpointSet({ ...options, onChange: () => this.#invalidate() });
     this.#scope.spawn((signal) => this.#run(signal));
   }
 
@@ -93,8 +93,8 @@ export class DnsCluster implements ClusterSource {
   }
 
   #makeView(): ClusterView {
-    const { picker } = this.#set;
-    if (picker !== undefined) return { t: "ready", picker };
+    const { view } = this.#set;
+    if (view !== undefined) return view;
     if (this.#error !== undefined) return { t: "failed", message: this.#error };
     return { t: "pending", missing: `addresses of ${this.#target.host}` };
   }

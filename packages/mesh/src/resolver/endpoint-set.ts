@@ -1,4 +1,6 @@
+import type { Clock } from "@weft/foundation";
 import type { Balancer, Candidate, Picker } from "../balancer/picker.js";
+import type { ClusterView } from "../snapshot/snapshot.js";
 import { addressText, type EndpointAddress, type SubchannelPool } from "../subchannel/pool.js";
 import type { Subchannel } from "../subchannel/subchannel.js";
 
@@ -23,19 +25,23 @@ interface Member extends Disposable {
 /** The endpoints of one cluster: holds their subchannels and makes the picker anew when one of them changes. */
 export class EndpointSet implements Disposable {
   readonly #pool: SubchannelPool;
+  readonly #clock: Clock;
   readonly #random: () => number;
   readonly #onChange: () => void;
   #members = new Map<string, Member>();
   #balancer: Balancer | undefined;
   #picker: Picker<Subchannel> | undefined;
+  #downSinceMs = Number.POSITIVE_INFINITY;
 
   constructor(options: {
     readonly pool: SubchannelPool;
+    readonly clock: Clock;
     readonly random: () => number;
     /** Called when {@link EndpointSet.picker} may give another one. */
     readonly onChange: () => void;
   }) {
     this.#pool = options.pool;
+    this.#clock = options.clock;
     this.#random = options.random;
     this.#onChange = options.onChange;
   }
@@ -59,10 +65,11 @@ export class EndpointSet implements Disposable {
     this.#changed();
   }
 
-  /** The picker for the endpoints as they stand. */
-  get picker(): Picker<Subchannel> | undefined {
+  /** The endpoints as calls see them; `undefined` before the first {@link EndpointSet.update}. */
+  get view(): (ClusterView & { readonly t: "ready" }) | undefined {
     this.#picker ??= this.#balancer?.picker(this.#active(), this.#random);
-    return this.#picker;
+    if (this.#picker === undefined) return undefined;
+    return { t: "ready", picker: this.#picker, downSinceMs: this.#downSinceMs };
   }
 
   reports(): readonly EndpointReport[] {
@@ -101,6 +108,8 @@ export class EndpointSet implements Disposable {
 
   #changed(): void {
     this.#picker = undefined;
+    if (!this.isDown) this.#downSinceMs = Number.POSITIVE_INFINITY;
+    else if (this.#downSinceMs === Number.POSITIVE_INFINITY) this.#downSinceMs = this.#clock.nowMs();
     if (this.#balancer !== undefined)
       for (const subchannel of this.#balancer.wanted(this.#active())) subchannel.connect();
     this.#onChange();

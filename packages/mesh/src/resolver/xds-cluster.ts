@@ -1,3 +1,4 @@
+import type { Clock } from "@weft/foundation";
 import type { ResourceState, ResourceSubscription } from "@weft/xds";
 import { balancerOf } from "../balancer/balancers.js";
 import type { ClusterConfig } from "../resources/cluster.js";
@@ -29,13 +30,14 @@ export class XdsCluster implements ClusterSource {
     readonly name: string;
     readonly source: ConfigSource;
     readonly pool: SubchannelPool;
+    readonly clock: Clock;
     readonly random: () => number;
     readonly onChange: () => void;
   }) {
     this.name = options.name;
     this.#source = options.source;
     this.#onChange = options.onChange;
-    this.#set = new EndpointSet({ pool: options.pool, random: options.random, onChange: () => this.#invalidate() });
+    this.#set = new EndpointSet({ ...options, onChange: () => this.#invalidate() });
     this.#cluster = options.source.clusters.subscribe(options.name);
     this.#clusterChanges = this.#cluster.state.subscribe(() => this.#refresh());
     this.#refresh();
@@ -103,9 +105,7 @@ export class XdsCluster implements ClusterSource {
     const endpoints = this.#endpoints?.subscription.state.value;
     if (endpoints?.t === "refused")
       return { t: "failed", message: `endpoints of ${what} were refused: ${endpoints.error}` };
-    const { picker } = this.#set;
-    if (picker === undefined) return { t: "pending", missing: `endpoints of ${what}` };
-    return { t: "ready", picker };
+    return this.#set.view ?? { t: "pending", missing: `endpoints of ${what}` };
   }
 }
 

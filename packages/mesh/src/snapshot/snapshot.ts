@@ -20,7 +20,12 @@ export type TargetView =
 
 export type ClusterView =
   | { readonly t: "pending"; readonly missing: string }
-  | { readonly t: "ready"; readonly picker: Picker<Subchannel> }
+  | {
+      readonly t: "ready";
+      readonly picker: Picker<Subchannel>;
+      /** Since when no endpoint can be reached; `Infinity` while one can. Monotonic milliseconds. */
+      readonly downSinceMs: number;
+    }
   | { readonly t: "failed"; readonly message: string };
 
 export const emptySnapshot: Snapshot = { targets: new Map(), clusters: new Map() };

@@ -3,7 +3,6 @@ import { MethodOptions_IdempotencyLevel as Idempotency } from "@bufbuild/protobu
 import { deadlineIn, soonerOf } from "@weft/foundation";
 import { emptyMetadata, type Metadata } from "@weft/wire";
 import { Call, type CallEnvironment, type CallEvents } from "../call/call.js";
-import { idempotentRetry, neverRetry } from "../call/retry-policy.js";
 import { type CallScope, currentCallScope } from "../call-scope.js";
 import { metadataFromHeaders } from "../metadata.js";
 import type { Telemetry } from "../telemetry/telemetry.js";
@@ -46,15 +45,14 @@ export function startCall(env: TargetEnvironment, request: CallRequest, events: 
   });
   const timeoutMs = request.timeoutMs ?? env.defaultTimeoutMs;
   const own = timeoutMs === undefined || timeoutMs <= 0 ? undefined : deadlineIn(timeoutMs, env.clock);
-  const idempotent = method.idempotency !== Idempotency.IDEMPOTENCY_UNKNOWN;
   let aborts: Disposable | undefined;
   const call = new Call(
     env,
     {
       head: { path, metadata: withUser(metadataOf(request.header), scope) },
       deadline: soonerOf(own, scope?.deadline),
-      retry: idempotent ? idempotentRetry : neverRetry,
-      unaryRequest: method.methodKind === "unary" || method.methodKind === "server_streaming",
+      idempotent: method.idempotency !== Idempotency.IDEMPOTENCY_UNKNOWN,
+      kind: method.methodKind,
       telemetry,
     },
     {
