@@ -33,6 +33,18 @@ export type DatabaseState =
   | { readonly t: "up" }
   | { readonly t: "down"; readonly reason: string };
 
+/** Why the database is of no use now, for a readiness gate; nothing when it is up. */
+export function whyNotUp(state: DatabaseState): string | undefined {
+  switch (state.t) {
+    case "up":
+      return undefined;
+    case "connecting":
+      return "the database has not answered yet";
+    case "down":
+      return `the database cannot be reached: ${state.reason}`;
+  }
+}
+
 export interface TransactionOptions {
   readonly bounds?: CallBounds;
   /** Default `read committed`. With `serializable`, `work` must expect to be run again. */

@@ -8,8 +8,9 @@ export {
   type Queries,
   type Transaction,
   type TransactionOptions,
+  whyNotUp,
 } from "./database.js";
-export { createDataKey, type DataKey, parseDataKey } from "./idempotency/data-key.js";
+export { createDataKey, type DataKey } from "./idempotency/data-key.js";
 export {
   createIdempotency,
   type Idempotency,

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { type ServerFiles, systemFolder } from "./server-files.js";
+import { inSystemFolder, type ServerFiles } from "./server-files.js";
 
 /** Postgres refuses to run as root: there it runs as this user and group, `nobody` on every Linux. */
 const unprivileged = { uid: 65534, gid: 65534 } as const;
@@ -39,7 +39,7 @@ export function isRoot(): boolean {
 export function locateHome(directory: string): string {
   if (!isRoot()) return join(directory, "pg");
   // The unprivileged user may not be able to reach the checkout, and the modes of its folders are not ours to change.
-  return join(systemFolder, createHash("sha256").update(realpathSync(directory)).digest("hex").slice(0, 16));
+  return inSystemFolder(createHash("sha256").update(realpathSync(directory)).digest("hex").slice(0, 16));
 }
 
 /** Makes the data folder at the first use; later it is taken as it is. An initdb that was cut short is begun again. */
@@ -48,7 +48,7 @@ export function prepareDataDirectory(directory: string, files: ServerFiles, dura
   const home = locateHome(directory);
   const owner = isRoot() ? unprivileged : undefined;
   if (!existsSync(home)) {
-    mkdirSync(home, { recursive: true, mode: 0o700 });
+    mkdirSync(home, { mode: 0o700 });
     if (owner !== undefined) chownSync(home, owner.uid, owner.gid);
     chmodSync(home, 0o700);
   }

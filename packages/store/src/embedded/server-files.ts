@@ -26,7 +26,17 @@ export interface ServerFiles {
 }
 
 /** Where root keeps what the unprivileged server must be able to read and write. */
-export const systemFolder = "/var/lib/weft";
+const systemFolder = "/var/lib/weft";
+
+/** The path of something in the folder that root shares with the unprivileged server; the folder is made when absent. */
+export function inSystemFolder(name: string): string {
+  if (!existsSync(systemFolder)) {
+    mkdirSync(systemFolder, { recursive: true });
+    // Whatever the umask is, the other user must be able to pass through.
+    chmodSync(systemFolder, 0o755);
+  }
+  return join(systemFolder, name);
+}
 
 /**
  * Finds the server that npm installed for this machine and makes it runnable.
@@ -41,7 +51,7 @@ export function prepareServerFiles(directory: string, runsAsRoot: boolean): Serv
   const installed = findInstalledServer();
   const major = installed.version.split(".")[0] ?? installed.version;
   if (runsAsRoot) {
-    const copy = copyOnce(installed, join(systemFolder, `pg-${installed.version}`));
+    const copy = copyOnce(installed, inSystemFolder(`pg-${installed.version}`));
     return { bin: join(copy, "bin"), major, env: baseEnvironment };
   }
   const links = join(directory, `pg-lib-${installed.version}`);

@@ -15,15 +15,7 @@ const keyBytes = 32;
 const nonceBytes = 12;
 const tagBytes = 16;
 
-/** Reads a data key: 32 bytes in base64, as `WEFT_DATA_KEY` has them. The error never shows the text. */
-export function parseDataKey(text: string): Parsed<DataKey> {
-  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text.trim())) return refused("data key: not base64");
-  const bytes = Buffer.from(text.trim(), "base64");
-  if (bytes.byteLength !== keyBytes) return refused(`data key: ${bytes.byteLength} bytes, not ${keyBytes}`);
-  return parsed(createDataKey(bytes));
-}
-
-/** Makes a data key of 32 bytes. Hashing and sealing use keys derived from it (HKDF, RFC 5869), never the key itself. */
+/** Makes a data key of 32 random bytes, `WEFT_DATA_KEY` of a service; throws on any other number. Hashing and sealing use keys derived from it (HKDF, RFC 5869), never the key itself. */
 export function createDataKey(bytes: Uint8Array): DataKey {
   if (bytes.byteLength !== keyBytes) throw new TypeError(`data key: ${bytes.byteLength} bytes, not ${keyBytes}`);
   const derive = (use: string): Buffer => Buffer.from(hkdfSync("sha256", bytes, "", `weft/v1/${use}`, keyBytes));

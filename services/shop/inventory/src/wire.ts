@@ -1,6 +1,6 @@
 import type { Chassis } from "@weft/chassis";
 import { InventoryService } from "@weft/contracts/shop/inventory/v1";
-import { createDatabase, createDataKey, createIdempotency, migrateWhenUp } from "@weft/store";
+import { createDatabase, createDataKey, createIdempotency, migrateWhenUp, whyNotUp } from "@weft/store";
 import type { InventoryConfig } from "./config.js";
 import { createHandlers } from "./handlers.js";
 import { migrations } from "./migrations.js";
@@ -12,9 +12,7 @@ export async function wire(chassis: Chassis<InventoryConfig>): Promise<void> {
   const database = scope.use(
     createDatabase({ url: config.DATABASE_URL.reveal(), applicationName: "inventory", logger, clock }),
   );
-  readiness.follow("database", database.state, (state) =>
-    state.t === "up" ? undefined : "reason" in state ? state.reason : state.t,
-  );
+  readiness.follow("database", database.state, whyNotUp);
   // The mesh is not called from here; it carries the server half.
   await chassis.mesh();
   await migrateWhenUp(database, migrations, { signal: scope.signal, logger });

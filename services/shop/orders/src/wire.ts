@@ -3,7 +3,14 @@ import type { Chassis } from "@weft/chassis";
 import { CatalogService } from "@weft/contracts/shop/catalog/v1";
 import { InventoryService } from "@weft/contracts/shop/inventory/v1";
 import { OrderService } from "@weft/contracts/shop/orders/v1";
-import { createDatabase, createDataKey, createIdempotency, createNotifications, migrateWhenUp } from "@weft/store";
+import {
+  createDatabase,
+  createDataKey,
+  createIdempotency,
+  createNotifications,
+  migrateWhenUp,
+  whyNotUp,
+} from "@weft/store";
 import type { OrdersConfig } from "./config.js";
 import { createHandlers } from "./handlers.js";
 import { migrations } from "./migrations.js";
@@ -15,9 +22,7 @@ export async function wire(chassis: Chassis<OrdersConfig>): Promise<void> {
   const url = config.DATABASE_URL.reveal();
   // More connections than elsewhere: an order being placed keeps one while catalog and inventory answer.
   const database = scope.use(createDatabase({ url, applicationName: "orders", maxConnections: 20, logger, clock }));
-  readiness.follow("database", database.state, (state) =>
-    state.t === "up" ? undefined : "reason" in state ? state.reason : state.t,
-  );
+  readiness.follow("database", database.state, whyNotUp);
   const mesh = await chassis.mesh();
   await migrateWhenUp(database, migrations, { signal: scope.signal, logger });
   const dataKey = createDataKey(Buffer.from(config.WEFT_DATA_KEY.reveal(), "base64"));
