@@ -86,6 +86,7 @@ export class ForeignClient implements Disposable {
       write: (request) => void call.write(request),
       end: () => void call.end(),
       cancel: () => call.cancel(),
+      pause: () => void call.pause(),
     };
   }
 }
@@ -97,4 +98,6 @@ export interface ForeignStream<M extends DescMethod, Request = MessageInitShape<
   write(request: Request): void;
   end(): void;
   cancel(): void;
+  /** Takes no more messages. */
+  pause(): void;
 }

@@ -20,12 +20,18 @@ import { listenOnLoopback, sendBytes, startTcpServer } from "../sockets.js";
 export function peersContract(transport: Transport): void {
   describe("as a client of other servers", () => {
     test("a stream refused with REFUSED_STREAM was not processed", async () => {
-      await using peer = await scriptedServer((stream) => stream.close(constants.NGHTTP2_REFUSED_STREAM));
+      let seen = 0;
+      await using peer = await scriptedServer((stream) => {
+        seen += 1;
+        stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      });
       await using connection = await connected(transport, peer.port);
       expect(await callOnce(connection, "/t.S/Any").outcome).toMatchObject({
         status: { code: StatusCode.unavailable },
         processed: false,
       });
+      // Trying again is the caller's business, not the transport's.
+      expect(seen).toBe(1);
     });
 
     test("streams above GOAWAY's last stream id were not processed, those below may have been", async () => {
