@@ -37,7 +37,7 @@ export function choose(options: {
   const cluster = snapshot.clusters.get(route.cluster.name);
   if (cluster === undefined) return { t: "wait", kind: "config", missing: what };
   if (cluster.t === "pending") return { t: "wait", kind: "config", missing: cluster.missing };
-  if (cluster.t === "failed") return cluster;
+  if (cluster.t === "failed") return { t: "fail", message: cluster.message };
   const pick = cluster.picker.pick({ path: head.path, tried });
   switch (pick.t) {
     case "complete":
@@ -61,7 +61,7 @@ function chooseRoute(options: {
     return { t: "wait", kind: "config", missing: "a control plane: this process was started without one" };
   }
   if (target.t === "pending") return { t: "wait", kind: "config", missing: target.missing };
-  if (target.t === "failed") return target;
+  if (target.t === "failed") return { t: "fail", message: target.message };
   const route = findRoute(target.host, head, random);
   if (route === undefined || route.action.t === "refuse") {
     return { t: "fail", message: `${options.target} has no route for ${head.path}` };
