@@ -1,15 +1,15 @@
 import { request } from "node:http";
-import { isRecord, type KubeClient, type Pod } from "@weft/kube";
+import { isKubeError, isRecord, type KubeClient, type Pod } from "@weft/kube";
 
 /** The debug port of a Pod: on the laptop a socket in its folder, on a cluster 127.0.0.1 inside it. */
 const debugPort = 9465;
 
-/** What a process says of itself at `/config`; `undefined` when it does not answer within `timeoutMs`. */
+/** What a process says of itself at `/config`, or that it has no such door, or that it does not answer within `timeoutMs`. */
 export async function readProcessConfig(
   client: KubeClient,
   pod: Pod,
   timeoutMs: number,
-): Promise<ProcessConfig | undefined> {
+): Promise<ProcessConfig | "none" | "no answer"> {
   const signal = AbortSignal.timeout(timeoutMs);
   const { name, namespace = "default" } = pod.metadata;
   try {
@@ -33,9 +33,9 @@ export async function readProcessConfig(
       call.end();
     }).finally(() => connection.destroy());
     return parseConfig(JSON.parse(text));
-  } catch {
-    // No debug port, or a process that does not answer: the caller says so.
-    return undefined;
+  } catch (error) {
+    // Refused: nothing listens there, as in Postgres. Otherwise it listens and does not answer.
+    return isKubeError(error) && !signal.aborted ? "none" : "no answer";
   }
 }
 
@@ -46,6 +46,8 @@ export interface ProcessConfig {
         readonly connected: boolean;
         readonly version: string;
         readonly cause: string | undefined;
+        /** How many services it calls. */
+        readonly targets: number;
         readonly rejected: readonly string[];
       }
     | undefined;
@@ -66,6 +68,7 @@ function parseConfig(value: unknown): ProcessConfig {
           connected: mesh["connected"] === true,
           version: String(mesh["version"] ?? ""),
           cause: typeof mesh["cause"] === "string" ? mesh["cause"] : undefined,
+          targets: recordsIn(mesh["targets"]).length,
           rejected: recordsIn(mesh["resources"])
             .filter((resource) => resource["error"] !== undefined)
             .map((resource) => `${String(resource["type"])} ${String(resource["name"])}: ${String(resource["error"])}`),

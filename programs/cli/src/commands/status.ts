@@ -43,8 +43,10 @@ export function status(context: CommandContext): Promise<number> {
 }
 
 async function podRows(client: KubeClient, pods: readonly Pod[]): Promise<readonly string[][]> {
-  const configs = await Promise.all(pods.map((pod) => readProcessConfig(client, pod, answerMs)));
-  const controlPlanes = configs.filter((config) => config?.clients !== undefined);
+  const answers = await Promise.all(pods.map((pod) => readProcessConfig(client, pod, answerMs)));
+  const controlPlanes = answers
+    .filter((answer) => typeof answer !== "string")
+    .filter(({ clients }) => clients !== undefined);
   return pods
     .map((pod, index) => {
       const { name, namespace = "default", deletionTimestamp } = pod.metadata;
@@ -56,7 +58,7 @@ async function podRows(client: KubeClient, pods: readonly Pod[]): Promise<readon
         pod.status?.podIP ?? "",
         deletionTimestamp === undefined ? (ready ? "yes" : "no") : "ending",
         String(restarts),
-        describeMesh(configs[index], `${name}.${namespace}`, controlPlanes),
+        describeMesh(answers[index] ?? "none", `${name}.${namespace}`, controlPlanes),
       ];
     })
     .sort();
@@ -64,21 +66,22 @@ async function podRows(client: KubeClient, pods: readonly Pod[]): Promise<readon
 
 /** Whether a process has the newest config, by what it and the control planes say. */
 export function describeMesh(
-  config: ProcessConfig | undefined,
+  answer: ProcessConfig | "none" | "no answer",
   node: string,
-  controlPlanes: readonly (ProcessConfig | undefined)[],
+  controlPlanes: readonly ProcessConfig[],
 ): string {
-  if (config === undefined) return "no answer";
-  if (config.clients !== undefined) return `serves version ${config.version ?? "none yet"}`;
-  const { mesh } = config;
+  if (answer === "none") return "-";
+  if (answer === "no answer") return answer;
+  if (answer.clients !== undefined) return `serves version ${answer.version ?? "none yet"}`;
+  const { mesh } = answer;
   if (mesh === undefined) return "-";
   if (mesh.rejected.length > 0) return `rejected: ${mesh.rejected.join("; ")}`;
-  if (!mesh.connected)
+  if (!mesh.connected) {
+    if (mesh.version === "" && mesh.targets === 0) return "none needed: it calls no service";
     return `cut off, works from version ${mesh.version || "none"}${mesh.cause === undefined ? "" : `: ${mesh.cause}`}`;
-  const known = controlPlanes
-    .map((controlPlane) => controlPlane?.clients?.get(node))
-    .find((client) => client !== undefined);
-  if (known === undefined) return `version ${mesh.version}, no control plane knows it yet`;
+  }
+  const known = controlPlanes.map(({ clients }) => clients?.get(node)).find((client) => client !== undefined);
+  if (known === undefined) return `version ${mesh.version}, no control plane lists it`;
   return known.current ? `current (version ${mesh.version})` : `stale: has version ${known.version ?? mesh.version}`;
 }
 

@@ -284,12 +284,13 @@ async function annotate(
   else await client.patch(kinds.replicaSet, refOf(owner), patch, { signal });
 }
 
-/** The hash that names a template: the same fields give the same hash, whatever order they come in. */
-export function templateHash(template: PodTemplate): string {
-  const labels = Object.fromEntries(
-    Object.entries(template.metadata?.labels ?? {}).filter(([key]) => key !== hashLabel),
-  );
-  const plain = { ...template, metadata: { ...template.metadata, labels } };
+/**
+ * The hash that names a template: the same fields give the same hash, whatever order they come in.
+ * Of the metadata only labels and annotations count: kubectl sends a `creationTimestamp: null` back that it never got.
+ */
+export function templateHash({ metadata, spec }: PodTemplate): string {
+  const labels = Object.entries(metadata?.labels ?? {}).filter(([key]) => key !== hashLabel);
+  const plain = { labels: Object.fromEntries(labels), annotations: metadata?.annotations ?? {}, spec };
   const digest = createHash("sha256")
     .update(JSON.stringify(sorted(plain)))
     .digest();
@@ -311,7 +312,7 @@ function sorted(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(
     Object.entries(value)
-      .filter(([, entry]) => entry !== undefined)
+      .filter(([, entry]) => entry !== undefined && entry !== null)
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .map(([key, entry]) => [key, sorted(entry)]),
   );

@@ -42,8 +42,8 @@ function plainBoard(output: Screen["output"], lines: Watch<readonly DeploymentLi
     for (const [index, line] of now.entries()) {
       const key = `${line.namespace}/${line.name}`;
       const row = rows[index] ?? "";
-      const brief = `${line.ready}/${line.wanted} ${line.done}`;
-      // Reasons change often; only how many are ready is worth a line of its own.
+      // Reasons change often; how many are ready is worth a line of its own, and a container that keeps failing is.
+      const brief = `${line.ready}/${line.wanted} ${line.done} ${line.why?.includes("back-off") === true}`;
       if (said.get(key) === brief) continue;
       said.set(key, brief);
       output.write(`${row}\n`);
