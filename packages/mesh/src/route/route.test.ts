@@ -37,14 +37,14 @@ function refusal(route: RouteInit): string {
 }
 
 function route(name: string, match: MatchInit) {
-  const clusterSpecifier = { case: "cluster", value: name } as const;
-  return { name, match, action: { case: "route", value: { clusterSpecifier } } } as const satisfies RouteInit;
+  const clusterSpecifier = { case: "cluster" as const, value: name };
+  return { name, match, action: { case: "route" as const, value: { clusterSpecifier } } };
 }
 
 function weighted(clusters: readonly WeightInit[]) {
-  const clusterSpecifier = { case: "weightedClusters", value: { clusters: [...clusters] } } as const;
-  const match = { pathSpecifier: { case: "prefix", value: "/" } } as const;
-  return { match, action: { case: "route", value: { clusterSpecifier } } } as const satisfies RouteInit;
+  const clusterSpecifier = { case: "weightedClusters" as const, value: { clusters: [...clusters] } };
+  const match: MatchInit = { pathSpecifier: { case: "prefix", value: "/" } };
+  return { match, action: { case: "route" as const, value: { clusterSpecifier } } };
 }
 
 /** The name of the route that takes a call. */
