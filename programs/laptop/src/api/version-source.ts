@@ -30,8 +30,8 @@ function readBound(file: string): number {
   try {
     text = readFileSync(file, "utf8");
   } catch {
-    // No file yet: the first start.
-    return 0;
+    // No file yet: the first start. Not from 0: low versions stay what they are everywhere, long gone.
+    return block;
   }
   const bound = Number(text.trim());
   if (!Number.isSafeInteger(bound) || bound < 0)

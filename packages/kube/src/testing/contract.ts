@@ -1,0 +1,22 @@
+import { describe } from "vitest";
+import { discoveryContract } from "./contract/discovery.js";
+import { type ContractTarget, useWorld } from "./contract/fixture.js";
+import { listsContract } from "./contract/lists.js";
+import { objectsContract } from "./contract/objects.js";
+import { patchesContract } from "./contract/patches.js";
+import { refusalsContract } from "./contract/refusals.js";
+
+/**
+ * The behaviour of Kubernetes' API that its clients rely on. Each rule is a test of its own. It works in a namespace of its own and takes that
+ * away at the end, so that it can be run against a cluster that others use.
+ */
+export function runKubeContract(name: string, create: () => Promise<ContractTarget>): void {
+  describe(`${name} as a Kubernetes API`, () => {
+    const world = useWorld(create);
+    discoveryContract(world);
+    objectsContract(world);
+    listsContract(world);
+    patchesContract(world);
+    refusalsContract(world);
+  });
+}

@@ -1,0 +1,2 @@
+export type { ContractTarget } from "./contract/fixture.js";
+export { runKubeContract } from "./contract.js";

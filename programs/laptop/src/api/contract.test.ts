@@ -1,0 +1,7 @@
+import { runKubeContract } from "@weft/kube/testing";
+import { startApi } from "./testing/fixture.js";
+
+runKubeContract("the laptop's API", async () => {
+  const api = await startApi();
+  return { server: api.admin, [Symbol.asyncDispose]: () => api[Symbol.asyncDispose]() };
+});
