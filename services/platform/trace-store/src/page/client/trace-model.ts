@@ -60,19 +60,25 @@ export function buildTrace(trace: JaegerTrace): TraceModel {
   for (const span of spans) {
     const parent = parentOf(span);
     if (parent === undefined || !byId.has(parent) || parent === span.spanID) tops.push(span);
-    else childrenOf.set(parent, [...(childrenOf.get(parent) ?? []), span]);
+    else if (childrenOf.get(parent)?.push(span) === undefined) childrenOf.set(parent, [span]);
   }
+  const isOrphan = (span: JaegerSpan): boolean => {
+    const parent = parentOf(span);
+    return parent !== undefined && !byId.has(parent);
+  };
   const nodes: SpanNode[] = [];
   const seen = new Set<string>();
   const grow = (span: JaegerSpan, depth: number): SpanNode => {
     seen.add(span.spanID);
     const below = (childrenOf.get(span.spanID) ?? []).filter((child) => !seen.has(child.spanID));
     const children = below.map((child) => grow(child, depth + 1));
-    const node = nodeOf(trace, span, depth, children);
+    const node = nodeOf(trace, span, { depth, children, orphan: isOrphan(span) });
     nodes.push(node);
     return node;
   };
   const roots = tops.map((span) => grow(span, 0));
+  // Spans that are each other's parents hang on no root.
+  for (const span of spans) if (!seen.has(span.spanID)) roots.push(grow(span, 0));
   const startUs = Math.min(...spans.map((span) => span.startTime));
   const endUs = Math.max(...spans.map((span) => span.startTime + span.duration));
   return {
@@ -138,9 +144,12 @@ export function* walk(nodes: readonly SpanNode[]): Iterable<SpanNode> {
   }
 }
 
-function nodeOf(trace: JaegerTrace, span: JaegerSpan, depth: number, children: readonly SpanNode[]): SpanNode {
+function nodeOf(
+  trace: JaegerTrace,
+  span: JaegerSpan,
+  place: Pick<SpanNode, "depth" | "children" | "orphan">,
+): SpanNode {
   const { prefix, title } = splitName(span.operationName);
-  const parent = parentOf(span);
   return {
     id: span.spanID,
     service: serviceOf(trace, span),
@@ -149,13 +158,11 @@ function nodeOf(trace: JaegerTrace, span: JaegerSpan, depth: number, children: r
     kind: tagText(span, "span.kind"),
     startUs: span.startTime,
     endUs: span.startTime + span.duration,
-    depth,
+    ...place,
     failed: isFailed(span),
     status: statusOf(span),
     peer: peerOf(span),
     attempt: Number(tagText(span, "weft.attempt") || 1),
-    orphan: parent !== undefined && !trace.spans.some((other) => other.spanID === parent),
-    children,
     span,
     process: trace.processes[span.processID]?.tags ?? [],
   };

@@ -157,7 +157,6 @@ function time(node: SpanNode, model: TraceModel): HTMLElement {
         style: { left: percent(share(part.fromUs)), width: percent((part.toUs - part.fromUs) / total) },
       }),
     );
-  const more = [node.failed ? node.status : "", node.peer === "" ? "" : `→ ${node.peer}`].filter((text) => text !== "");
   return element(
     "div",
     { class: "time" },
@@ -170,36 +169,42 @@ function time(node: SpanNode, model: TraceModel): HTMLElement {
         attributes: { "data-from": String(share(node.startUs)), "data-to": String(share(node.endUs)) },
       },
       formatDuration(node.endUs - node.startUs),
-      more.length > 0 && element("span", { class: "more", text: ` · ${more.join(" · ")}` }),
+      node.failed && node.status !== "" && element("span", { class: "state", text: ` · ${node.status}` }),
+      node.peer !== "" && element("span", { class: "peer", text: ` · → ${node.peer}` }),
     ),
   );
 }
 
-/** Puts each bar's label where it fits: after the bar, else within, else before; cut to its duration when nowhere. */
+/** Puts each bar's label where it fits: after the bar, else within, else before; without the peer, then without the status, where it does not. */
 function placeLabels(tree: HTMLElement): void {
   const labels = [...tree.querySelectorAll<HTMLElement>(".label")];
-  for (const label of labels) label.classList.remove("within", "brief");
+  for (const label of labels) label.classList.remove("within", "short", "brief");
+  const widthOf = (label: HTMLElement, part: string): number =>
+    label.querySelector<HTMLElement>(part)?.getBoundingClientRect().width ?? 0;
+  // All reading before any writing: the layout is made once.
   const measured = labels.map((label) => ({
     label,
     axis: label.parentElement?.clientWidth ?? 1,
     whole: label.offsetWidth,
-    more: label.querySelector<HTMLElement>(".more")?.offsetWidth ?? 0,
+    state: widthOf(label, ".state"),
+    peer: widthOf(label, ".peer"),
     from: Number(label.dataset["from"]),
     to: Number(label.dataset["to"]),
   }));
-  for (const { label, axis, whole, more, from, to } of measured) {
-    const put = (width: number): boolean => {
+  for (const { label, axis, whole, state, peer, from, to } of measured) {
+    const fits = (width: number): boolean => {
       const wide = width / axis;
       const after = to + wide <= 1.02;
       const within = !after && to - from >= wide;
-      if (!after && !within && from < wide) return false;
       label.classList.toggle("within", within);
-      label.style.setProperty("left", percent(after ? to : within ? from : from - wide));
-      return true;
+      label.style.setProperty("left", percent(after ? to : within ? from : Math.max(0, from - wide)));
+      return after || within || from >= wide;
     };
-    if (put(whole)) continue;
+    if (fits(whole)) continue;
+    label.classList.add("short");
+    if (fits(whole - peer)) continue;
     label.classList.add("brief");
-    if (!put(whole - more)) label.style.setProperty("left", percent(from));
+    fits(whole - peer - state);
   }
 }
 
