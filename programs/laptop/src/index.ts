@@ -1,3 +1,4 @@
+export { type Rendered, type RenderedObject, render } from "./render/render.js";
 export type { Screen } from "./supervisor/board.js";
 export { type DeploymentLine, lineOf } from "./supervisor/readiness.js";
 export { resetLaptop } from "./supervisor/reset.js";
