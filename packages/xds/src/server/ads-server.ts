@@ -1,4 +1,4 @@
-import { type Logger, silentLogger } from "@weft/foundation";
+import { type Clock, type Logger, silentLogger, systemClock, type Timer } from "@weft/foundation";
 import { StatusCode, type StreamHandler } from "@weft/wire";
 import { adsPath } from "../client/ads-client.js";
 import { AdsStream } from "./ads-stream.js";
@@ -11,6 +11,9 @@ export interface AdsServerOptions {
   readonly identifier: string;
   /** Default: says nothing. */
   readonly logger?: Logger;
+  readonly clock?: Clock;
+  /** How long after a rejection newer versions of what was rejected are tried. Default 5 s. */
+  readonly retryRejectedMs?: number;
 }
 
 /** The server side of state-of-the-world ADS. Dispose: ends every stream UNAVAILABLE, so that clients go elsewhere. */
@@ -23,12 +26,20 @@ export interface AdsServer extends AsyncDisposable {
 
 /** Serves the snapshots of a cache to any number of streams. */
 export function createAdsServer(options: AdsServerOptions): AdsServer {
-  const { snapshots, identifier, logger = silentLogger } = options;
+  const { snapshots, identifier, logger = silentLogger, clock = systemClock, retryRejectedMs = 5_000 } = options;
   const streams = new Set<AdsStream>();
   const pumpAll = (): void => {
     for (const stream of [...streams]) stream.pump();
   };
   const watching = snapshots.watch(pumpAll);
+  let retry: Timer | undefined;
+  const retryLater = (): void => {
+    retry ??= clock.after(retryRejectedMs, () => {
+      retry = undefined;
+      for (const stream of [...streams]) stream.retryRejected();
+      if ([...streams].some((stream) => stream.hasRejected)) retryLater();
+    });
+  };
 
   const handler: StreamHandler = (stream) => {
     const session: AdsStream = new AdsStream({
@@ -36,6 +47,7 @@ export function createAdsServer(options: AdsServerOptions): AdsServer {
       snapshots,
       identifier,
       logger: logger.child({ component: "ads" }),
+      onRejected: retryLater,
       onClose: () => streams.delete(session),
     });
     streams.add(session);
@@ -47,6 +59,8 @@ export function createAdsServer(options: AdsServerOptions): AdsServer {
     describe: () => [...streams].map((stream) => stream.describe()).filter((client) => client !== undefined),
     async [Symbol.asyncDispose]() {
       watching[Symbol.dispose]();
+      retry?.[Symbol.dispose]();
+      retry = undefined;
       for (const stream of [...streams]) {
         stream.end({ code: StatusCode.unavailable, message: "ads: the control plane is stopping" });
       }

@@ -18,6 +18,8 @@ export interface AdsStreamOptions {
   readonly snapshots: SnapshotCache;
   readonly identifier: string;
   readonly logger: Logger;
+  /** Called when the client rejects something. */
+  readonly onRejected: () => void;
   /** Called once, when the stream is over. */
   readonly onClose: () => void;
 }
@@ -77,6 +79,24 @@ export class AdsStream implements ServerStreamEvents {
     this.#blocked = false;
     this.pump();
     if (!this.#blocked && !this.#closed) this.#options.stream.read(1);
+  }
+
+  /** True while something that the client rejected has not been accepted since. */
+  get hasRejected(): boolean {
+    return [...this.#subscriptions.values()].some(({ rejection }) => rejection !== undefined);
+  }
+
+  /**
+   * Sends again what was rejected, if there is a newer version of the whole: a client that came from a replica which was ahead
+   * rejects what is older than it has, and would otherwise hear nothing of it until it changes.
+   */
+  retryRejected(): void {
+    this.#guarded(() => {
+      const version = this.#node && this.#options.snapshots.snapshotFor(this.#node)?.version;
+      if (version === undefined || this.#closed) return;
+      const retried = [...this.#subscriptions.values()].map((subscription) => subscription.retryRejected(version));
+      if (retried.includes(true)) this.pump();
+    });
   }
 
   /** Ends the stream from this side. */
@@ -163,6 +183,7 @@ export class AdsStream implements ServerStreamEvents {
     subscription.answer(complaint);
     if (complaint !== undefined) {
       this.#logger.warn("ads client rejected resources", { type, version: subscription.sentVersion, complaint });
+      this.#options.onRejected();
     }
   }
 

@@ -100,6 +100,17 @@ export class Subscription {
   }
 
   /**
+   * After a rejection: as if nothing had been sent, so that everything is sent again. False, and nothing happens, when nothing was rejected
+   * or the client has already judged this version.
+   */
+  retryRejected(version: string): boolean {
+    if (this.#rejection === undefined || this.#sentVersion === version || !this.#answered) return false;
+    this.#known = new Map();
+    this.#owesAnswer = true;
+    return true;
+  }
+
+  /**
    * What would bring the client up to this snapshot; `undefined` when nothing needs to be sent.
    * With `keepRemoved`, what the snapshot no longer has is repeated as it was, for as long as the client may still use it.
    */
