@@ -85,7 +85,7 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
     const identifier = await source.clusterId(signal);
     await synced.until((value) => value, signal);
     publisher.start();
-    ads = createAdsServer({ snapshots: publisher, identifier, logger });
+    ads = createAdsServer({ snapshots: publisher, identifier, logger, clock });
     const methods = new Map([...ads.methods, ...healthMethods(serving, [adsService])]);
     listener = await transport.listen({ host: options.host, port: options.port, methods, maxConcurrentStreams: 100 });
     logger.info("control plane serving", { host: listener.host, port: listener.port, version: publisher.version });
