@@ -1,6 +1,9 @@
 import type { ConfigMap, Pod, Secret } from "@weft/kube";
 
-/** What Pods are configured from. Answers from what was last heard: a missing object is asked for again when {@link ConfigSource.changed} fires. */
+/**
+ * What Pods are configured from. Answers from what was last heard: a missing object is asked for again when {@link ConfigSource.changed} settles.
+ * An object that is there but must not be used yet is a {@link ConfigMissing} with the reason.
+ */
 export interface ConfigSource {
   configMap(namespace: string, name: string): ConfigMap | undefined;
   secret(namespace: string, name: string): Secret | undefined;

@@ -1,8 +1,8 @@
 import { type ConfigMap, type Informer, type KubeClient, keyOf, type Secret } from "@weft/kube";
 import type { Databases } from "../controllers/databases.js";
-import type { ConfigSource } from "../kubelet/config-source.js";
+import { ConfigMissing, type ConfigSource } from "../kubelet/config-source.js";
 
-/** What Pods are configured from, as the API has it; a Secret whose database is not made sure of yet counts as missing. */
+/** What Pods are configured from, as the API has it; a Secret whose database is not made sure of yet must be waited for. */
 export function createClusterConfig(options: {
   readonly client: KubeClient;
   readonly configMaps: Informer<ConfigMap>;
@@ -14,7 +14,9 @@ export function createClusterConfig(options: {
     configMap: (namespace, name) => configMaps.objects.value.get(keyOf({ name, namespace })),
     secret(namespace, name) {
       const secret = secrets.objects.value.get(keyOf({ name, namespace }));
-      return secret === undefined || databases.holdBack(secret) !== undefined ? undefined : secret;
+      const why = secret === undefined ? undefined : databases.holdBack(secret);
+      if (why !== undefined) throw new ConfigMissing(why);
+      return secret;
     },
     async token(pod, { audience, expirationSeconds }) {
       const { name, namespace = "default", uid } = pod.metadata;
