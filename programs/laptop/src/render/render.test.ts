@@ -142,6 +142,17 @@ describe("a kustomization", () => {
     expect(problems).toEqual(['p.yaml:8: kustomize would lose this item: write its "protocol", as others have one']);
   });
 
+  test("is refused where kustomize would take a replacement for nothing", async () => {
+    const pod = (volume: string): string =>
+      `apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  volumes:\n    - ${volume}\n`;
+    const problems = await problemsOf({
+      "kustomization.yaml": "resources: [a.yaml]\npatches: [{path: p.yaml}]\n",
+      "a.yaml": pod("{name: v, configMap: {name: c}}"),
+      "p.yaml": pod("{name: v, $patch: replace, emptyDir: {}}"),
+    });
+    expect(problems).toEqual(['p.yaml:6: "$patch: replace" stands in an item of its own, and means the whole list']);
+  });
+
   test("is refused with the line when it is not YAML, and when a number would lose digits", async () => {
     const problems = await problemsOf({
       "kustomization.yaml": "resources: [a.yaml, b.yaml]\n",

@@ -79,9 +79,14 @@ function mergeLists(
   path: readonly string[],
   context: MergeContext,
 ): ListNode | undefined {
-  const replacing = patch.items.some((item) => item.kind === "map" && patchOrder(item, context) === "replace");
+  const replacing = patch.items.find((item) => item.kind === "map" && patchOrder(item, context) === "replace");
+  if (replacing?.kind === "map" && replacing.entries.size > 1)
+    context.problems.report(
+      replacing.origin,
+      `"${directive}: replace" stands in an item of its own, and means the whole list`,
+    );
   const how = listMergeAt(context.group, context.kind, path);
-  if (replacing || how.t === "replace") return mergedItems(patch, path, context);
+  if (replacing !== undefined || how.t === "replace") return mergedItems(patch, path, context);
   if (how.t === "set") {
     const kept = base.items.filter((item) => !patch.items.some((added) => sameNode(item, added)));
     return listNode(base.origin, [...patch.items, ...kept]);
