@@ -54,7 +54,8 @@ export function errorOfStatus(status: Status, trailers: Metadata = emptyMetadata
   if (cause !== undefined) error.cause = cause;
   if (status.details === undefined) return error;
   const details = codecOf(StatusSchema).decode(status.details);
-  if (details.ok) error.details = details.value.details.map((any) => ({ type: typeNameOf(any), value: any.value }));
+  if (details.ok)
+    error.details = details.value.details.map((packed) => ({ type: typeNameOf(packed), value: packed.value }));
   return error;
 }
 
@@ -80,6 +81,6 @@ function pack<Desc extends DescMessage>(schema: Desc, value: MessageInitShape<De
   return anyPack(schema, create(schema, value));
 }
 
-function typeNameOf(any: Any): string {
-  return any.typeUrl.slice(any.typeUrl.lastIndexOf("/") + 1);
+function typeNameOf({ typeUrl }: Any): string {
+  return typeUrl.slice(typeUrl.lastIndexOf("/") + 1);
 }
