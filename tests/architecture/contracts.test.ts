@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -39,30 +39,42 @@ function change(copy: string, { file, from, to }: Pick<Change, "file" | "from" |
   writeFileSync(path, after);
 }
 
-function run(script: string, copy: string): { readonly refused: boolean; readonly said: string } {
-  const ended = spawnSync(process.execPath, [join(root, "scripts", script), "--root", copy], { encoding: "utf8" });
-  return { refused: ended.status !== 0, said: `${ended.stdout}${ended.stderr}` };
+interface Outcome {
+  readonly refused: boolean;
+  readonly said: string;
+}
+
+function run(script: string, copy: string): Promise<Outcome> {
+  return runScript(script, "--root", copy);
+}
+
+function runScript(script: string, ...args: readonly string[]): Promise<Outcome> {
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [join(root, "scripts", script), ...args],
+      { encoding: "utf8" },
+      (error, stdout, stderr) => resolve({ refused: error !== null, said: `${stdout}${stderr}` }),
+    );
+  });
 }
 
 let released = "";
-beforeAll(() => {
+beforeAll(async () => {
   const copy = copyContracts();
-  expect(run("release-contracts.mjs", copy)).toMatchObject({ refused: false });
+  expect(await run("release-contracts.mjs", copy)).toMatchObject({ refused: false });
   released = join(copy, "proto/released.binpb");
 });
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
-test("the contracts in the tree keep our rules and break no caller of the released ones", () => {
-  expect(run("contract-lint.mjs", root)).toEqual({ refused: false, said: "" });
-  expect(run("breaking.mjs", root)).toEqual({ refused: false, said: "" });
+test("the contracts in the tree keep our rules and break no caller of the released ones", async () => {
+  expect(await run("contract-lint.mjs", root)).toEqual({ refused: false, said: "" });
+  expect(await run("breaking.mjs", root)).toEqual({ refused: false, said: "" });
 });
 
-test("the generated code is fresh", () => {
-  const ended = spawnSync(process.execPath, [join(root, "scripts/gen.mjs"), "--check"], { encoding: "utf8" });
-  expect(ended.stderr + ended.stdout).toBe("");
-  expect(ended.status).toBe(0);
+test("the generated code is fresh", async () => {
+  expect(await runScript("gen.mjs", "--check")).toEqual({ refused: false, said: "" });
 });
-
 const forbidden: readonly Change[] = [
   {
     what: "a field removed",
@@ -227,16 +239,16 @@ const forbidden: readonly Change[] = [
   },
 ];
 
-test.each(forbidden)("a forbidden change is refused: $what", (forbiddenChange) => {
+test.concurrent.each(forbidden)("a forbidden change is refused: $what", async (forbiddenChange) => {
   const copy = copyContracts();
   cpSync(released, join(copy, "proto/released.binpb"));
   change(copy, forbiddenChange);
-  const { refused, said } = run("breaking.mjs", copy);
+  const { refused, said } = await run("breaking.mjs", copy);
   expect(said).toMatch(forbiddenChange.says);
   expect(refused).toBe(true);
 });
 
-test("a sensitive mark taken away is refused, and what breaks callers is not released", () => {
+test("a sensitive mark taken away is refused, and what breaks callers is not released", async () => {
   const copy = copyContracts();
   const marked = {
     file: orders,
@@ -244,18 +256,18 @@ test("a sensitive mark taken away is refused, and what breaks callers is not rel
     to: "string currency = 3 [(weft.options.v1.sensitive) = true];",
   };
   change(copy, marked);
-  expect(run("release-contracts.mjs", copy)).toMatchObject({ refused: false });
+  expect(await run("release-contracts.mjs", copy)).toMatchObject({ refused: false });
   const before = readFileSync(join(copy, "proto/released.binpb"));
   change(copy, { file: orders, from: marked.to, to: marked.from });
-  expect(run("breaking.mjs", copy)).toMatchObject({
+  expect(await run("breaking.mjs", copy)).toMatchObject({
     refused: true,
     said: expect.stringMatching(/PlaceOrderRequest\.currency: was sensitive/),
   });
-  expect(run("release-contracts.mjs", copy).refused).toBe(true);
+  expect((await run("release-contracts.mjs", copy)).refused).toBe(true);
   expect(readFileSync(join(copy, "proto/released.binpb")).equals(before)).toBe(true);
 });
 
-test.each([
+test.concurrent.each([
   { what: "a field added", file: orders, from: "string currency = 3;", to: "string currency = 3;\n  string note = 4;" },
   {
     what: "an enum value added",
@@ -265,14 +277,14 @@ test.each([
   },
   { what: "an internal method made public", file: inventory, from: "EXPOSURE_INTERNAL", to: "EXPOSURE_PUBLIC" },
   { what: "another comment", file: orders, from: "// What to buy", to: "// What is bought" },
-])("an allowed change passes: $what", (allowed) => {
+])("an allowed change passes: $what", async (allowed) => {
   const copy = copyContracts();
   cpSync(released, join(copy, "proto/released.binpb"));
   change(copy, allowed);
-  expect(run("breaking.mjs", copy)).toEqual({ refused: false, said: "" });
+  expect(await run("breaking.mjs", copy)).toEqual({ refused: false, said: "" });
 });
 
-test.each<Change>([
+test.concurrent.each<Change>([
   {
     what: "a changing method without a key",
     file: orders,
@@ -329,10 +341,10 @@ test.each<Change>([
     to: "",
     says: /PlaceOrder: is public, so it needs a scope/,
   },
-])("our lint refuses $what", (refusedChange) => {
+])("our lint refuses $what", async (refusedChange) => {
   const copy = copyContracts();
   change(copy, refusedChange);
-  const { refused, said } = run("contract-lint.mjs", copy);
+  const { refused, said } = await run("contract-lint.mjs", copy);
   expect(said).toMatch(refusedChange.says);
   expect(refused).toBe(true);
 });

@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { eventually } from "@weft/foundation/testing";
 import { expect, test } from "vitest";
-import { column, createDatabase, type Database } from "./index.js";
+import { column, createDatabase, type Database, isCommitOutcomeUnknown } from "./index.js";
 import { startTestDatabase, startTestPostgres } from "./testing/index.js";
 
 async function codeOf(work: Promise<unknown>): Promise<Code | "ok"> {
@@ -110,3 +110,37 @@ test("a refused password is a reason to wait, not to crash", async () => {
     AbortSignal.timeout(20_000),
   );
 });
+
+test.each(["the server goes away", "the caller gives up"])(
+  "a commit whose answer is lost is told apart: %s",
+  async (how) => {
+    await using server = await startTestPostgres();
+    await using home = await startTestDatabase({ server });
+    await using database = createDatabase({ url: home.url });
+    await database.query("CREATE TABLE t (n int)");
+    await database.query(
+      "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(20); RETURN NULL; END'",
+    );
+    await database.query(
+      "CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION slow()",
+    );
+    const caller = new AbortController();
+    const insert = database.transaction((tx) => tx.query("INSERT INTO t VALUES (1)"), {
+      bounds: { signal: caller.signal },
+    });
+    const failure = insert.then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    const committing = "SELECT count(*)::int AS n FROM pg_stat_activity WHERE query = 'COMMIT' AND state = 'active'";
+    await eventually(async () => (await database.query(committing))[0]?.["n"] === 1, { ceilingMs: 20_000 });
+    if (how === "the caller gives up") caller.abort();
+    else await server.stop();
+    expect(isCommitOutcomeUnknown(await failure)).toBe(true);
+    if (how === "the server goes away") await server.start();
+    await untilUp(database);
+    // A statement that fails before the commit has a known outcome.
+    const known = database.transaction((tx) => tx.query("SELECT 1/0")).catch((error: unknown) => error);
+    expect(isCommitOutcomeUnknown(await known)).toBe(false);
+  },
+);

@@ -100,6 +100,11 @@ function initialise(options: {
   } finally {
     rmSync(passwordFile, { force: true });
   }
+  // Whatever loopback address a peer has, and nobody from elsewhere. The file keeps its owner.
+  writeFileSync(
+    join(scratch, "pg_hba.conf"),
+    "host all all 127.0.0.0/8 scram-sha-256\nhost all all ::1/128 scram-sha-256\n",
+  );
   renameSync(scratch, data);
 }
 

@@ -19,7 +19,7 @@ export interface EmbeddedPostgresOptions {
   readonly logFile?: string;
   /** `none` gives up safety against power loss for speed: for tests. Default `full`. */
   readonly durability?: "full" | "none";
-  /** Default 100. */
+  /** Default 200: during a rolling restart old and new replicas hold a pool each. */
   readonly maxConnections?: number;
   /** How long a start, recovery included, may take. Default 60 s. */
   readonly startTimeoutMs?: number;
@@ -96,7 +96,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   }
 
   const port = options.port === undefined || options.port === 0 ? await freePort(host) : options.port;
-  const child = launch({ files, home, host, port, logFile, durable, maxConnections: options.maxConnections ?? 100 });
+  const child = launch({ files, home, host, port, logFile, durable, maxConnections: options.maxConnections ?? 200 });
   const exited = new Promise<void>((done) => {
     child.once("exit", () => done());
     child.once("error", () => done());
