@@ -22,7 +22,10 @@ function createMachine() {
   const source: ConfigSource = {
     configMap: (namespace, name) => configMaps.get(`${namespace}/${name}`),
     secret: (namespace, name) => secrets.get(`${namespace}/${name}`),
-    token: async (_pod, { audience }) => ({ token: `token for ${audience ?? "api"}`, expiresAtMs: Date.now() + 3_600_000 }),
+    token: async (_pod, { audience }) => ({
+      token: `token for ${audience ?? "api"}`,
+      expiresAtMs: Date.now() + 3_600_000,
+    }),
     async changed(signal) {
       const seen = version.value;
       await version.until((now) => now !== seen, signal).catch(() => {});
@@ -34,7 +37,11 @@ function createMachine() {
     nodeAddress: "127.0.0.1",
     podsFolder: join(folder, "pods"),
     logsFolder: join(folder, "logs"),
-    images: (image) => ({ t: "program", file: process.execPath, args: [join(folder, `${/([^/:]+):/.exec(image)?.[1]}.mjs`)] }),
+    images: (image) => ({
+      t: "program",
+      file: process.execPath,
+      args: [join(folder, `${/([^/:]+):/.exec(image)?.[1]}.mjs`)],
+    }),
     postgres: {
       adminUrl: new WatchSource<string | undefined>(undefined),
       start: () => Promise.reject(new Error("no postgres here")),
@@ -129,15 +136,37 @@ test("a container sees its manifest's environment, the Pod's facts, its volumes 
      setInterval(() => {}, 1000);`,
   );
   const meta = { namespace: "shop" };
-  at.put({ configMap: { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "settings", ...meta }, data: { COLOUR: "blue", "app.txt": "hello" } } });
-  at.put({ secret: { apiVersion: "v1", kind: "Secret", metadata: { name: "keys", ...meta }, data: { key: Buffer.from("s3cret").toString("base64") } } });
+  at.put({
+    configMap: {
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: "settings", ...meta },
+      data: { COLOUR: "blue", "app.txt": "hello" },
+    },
+  });
+  at.put({
+    secret: {
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: { name: "keys", ...meta },
+      data: { key: Buffer.from("s3cret").toString("base64") },
+    },
+  });
   process.env["WEFT_TEST_OF_THE_SHELL"] = "leak";
   const pod = at.start(
     fromPod(
       {
         volumes: [
           { name: "settings", configMap: { name: "settings" } },
-          { name: "api", projected: { sources: [{ serviceAccountToken: { path: "token", audience: "mesh" } }, { downwardAPI: { items: [{ path: "labels", fieldRef: { fieldPath: "metadata.labels" } }] } }] } },
+          {
+            name: "api",
+            projected: {
+              sources: [
+                { serviceAccountToken: { path: "token", audience: "mesh" } },
+                { downwardAPI: { items: [{ path: "labels", fieldRef: { fieldPath: "metadata.labels" } }] } },
+              ],
+            },
+          },
         ],
       },
       {
@@ -173,19 +202,30 @@ test("a container sees its manifest's environment, the Pod's facts, its volumes 
   expect(statSync(env.CONFIG).mode & 0o777).toBe(0o600);
   expect(statSync(join(env.CONFIG, "../../..")).mode & 0o777).toBe(0o700);
 
-  at.put({ configMap: { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "settings", ...meta }, data: { "app.txt": "changed" } } });
+  at.put({
+    configMap: {
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: "settings", ...meta },
+      data: { "app.txt": "changed" },
+    },
+  });
   await eventually(() => readFileSync(env.CONFIG, "utf8") === "changed", patient);
 });
 
 test("a Pod waits for a Secret that is missing, says which, and starts when it comes", async () => {
   await using at = createMachine();
   at.script("thing", `console.log(process.env.KEY); setInterval(() => {}, 1000);`);
-  const pod = at.start(fromPod({}, { env: [{ name: "KEY", valueFrom: { secretKeyRef: { name: "later", key: "key" } } }] }));
+  const pod = at.start(
+    fromPod({}, { env: [{ name: "KEY", valueFrom: { secretKeyRef: { name: "later", key: "key" } } }] }),
+  );
   await eventually(() => pod.container?.state?.waiting?.reason === "CreateContainerConfigError", patient);
   expect(pod.status.conditions?.find(({ type }) => type === "Ready")?.message).toBe('main: secret "later" not found');
   expect(pod.status.phase).toBe("Pending");
   at.put({ secret: { apiVersion: "v1", kind: "Secret", metadata: { name: "other", namespace: "shop" }, data: {} } });
-  at.put({ secret: { apiVersion: "v1", kind: "Secret", metadata: { name: "later", namespace: "shop" }, data: { key: "djE=" } } });
+  at.put({
+    secret: { apiVersion: "v1", kind: "Secret", metadata: { name: "later", namespace: "shop" }, data: { key: "djE=" } },
+  });
   await eventually(async () => (await pod.log()) === "v1\n", patient);
   expect(pod.events).toEqual(['secret "later" not found']);
 });
@@ -209,7 +249,10 @@ test("probes decide when a Pod is ready, and a failing liveness probe restarts t
   const kept = join(at.machine.podsFolder, readdirSync(at.machine.podsFolder)[0] ?? "", "volumes", "kept", "snapshot");
   writeFileSync(kept, "kept over a restart");
   await fetch(`http://${pod.worker.podIP}:9464/break`);
-  await eventually(() => !ready(pod) && pod.status.conditions?.find(({ type }) => type === "Ready")?.message?.includes("503"), patient);
+  await eventually(
+    () => !ready(pod) && pod.status.conditions?.find(({ type }) => type === "Ready")?.message?.includes("503"),
+    patient,
+  );
   await eventually(() => pod.container?.restartCount === 1 && ready(pod), patient);
   expect(pod.container?.lastState?.terminated?.exitCode).toBe(0);
   expect(readFileSync(kept, "utf8")).toBe("kept over a restart");
@@ -251,7 +294,13 @@ test("a Pod's exec probe runs in its environment, and a followed log goes on unt
   await using at = createMachine();
   at.script("thing", `let n = 0; setInterval(() => console.log("line " + n++), 50);`);
   const pod = at.start(
-    fromPod({}, { env: [{ name: "OK", value: "yes" }], readinessProbe: { exec: { command: ["sh", "-c", 'test "$OK" = yes'] }, periodSeconds: 1 } }),
+    fromPod(
+      {},
+      {
+        env: [{ name: "OK", value: "yes" }],
+        readinessProbe: { exec: { command: ["sh", "-c", 'test "$OK" = yes'] }, periodSeconds: 1 },
+      },
+    ),
   );
   await eventually(() => ready(pod), patient);
   const abort = new AbortController();
