@@ -12,7 +12,7 @@ import {
   startWorkloads,
 } from "../controllers/index.js";
 import { claimAddressBlock } from "../kubelet/address-block.js";
-import { createImageResolver, createPostgresRuntime, postgresImage } from "../kubelet/images.js";
+import { createPostgresRuntime, type ImageResolver, postgresImage } from "../kubelet/images.js";
 import { type Kubelet, startKubelet } from "../kubelet/kubelet.js";
 import { endLeftovers, ProcessLedger } from "../kubelet/process-ledger.js";
 import { type PodAccess, PodUnavailable } from "../pod-access.js";
@@ -47,10 +47,8 @@ export interface Laptop extends AsyncDisposable {
 }
 
 export interface LaptopOptions {
-  readonly checkout: string;
   readonly state: StateFolder;
-  /** Preloaded into each Pod. */
-  readonly lookupHook: string;
+  readonly images: ImageResolver;
   /** `PATH` for the Pods. */
   readonly path: string;
   /** Environment that wins over the manifests. */
@@ -121,7 +119,7 @@ export async function startLaptop(options: LaptopOptions): Promise<Laptop> {
         nodeAddress: addresses.nodeAddress,
         podsFolder: join(state.run, "pods"),
         logsFolder: state.logs,
-        images: createImageResolver({ checkout: options.checkout, lookupHook: options.lookupHook }),
+        images: options.images,
         postgres,
         source: createClusterConfig({ client, ...informers, databases }),
         ledger,

@@ -2,6 +2,7 @@ import type { Writable } from "node:stream";
 import type { Logger } from "@weft/foundation";
 import type { AnyObject } from "@weft/kube";
 import { summarizeIgnored } from "../fields/check-fields.js";
+import { createImageResolver } from "../kubelet/images.js";
 import { type Screen, showBoard } from "./board.js";
 import { type Laptop, startLaptop } from "./laptop.js";
 import { describeProblem, loadManifests, type Manifests } from "./manifests.js";
@@ -95,9 +96,8 @@ async function begin(
   const telemetry = shellTelemetry(env);
   for (const line of describeTelemetry(telemetry)) say(`weft: ${line}`);
   const laptop = await startLaptop({
-    checkout,
     state,
-    lookupHook: options.lookupHook,
+    images: createImageResolver({ checkout, lookupHook: options.lookupHook }),
     path: env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin",
     forcedEnv: telemetry.env,
     logger: options.logger,
