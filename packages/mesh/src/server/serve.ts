@@ -17,7 +17,7 @@ import { HealthService } from "./health.js";
 import { DrainingServer, type MeshServer } from "./mesh-server.js";
 import { createReflection, reflectionV1AlphaPath } from "./reflection.js";
 import { collectRoutes, pathOf, type Routes } from "./router.js";
-import { type CallParts, ServerCall } from "./server-call.js";
+import { type CallParts, ServerCall, servedMethod } from "./server-call.js";
 
 export interface ServeOptions extends Omit<ListenOptions, "methods"> {
   readonly transport: Transport;
@@ -92,6 +92,7 @@ function handlerOf(
   },
 ): StreamHandler {
   const { parts, gates } = around;
+  const method = servedMethod(spec);
   return (stream) => {
     const { path, metadata, peer } = stream;
     const verdict = passGates(gates, {
@@ -108,7 +109,7 @@ function handlerOf(
     const { host, port } = around.address();
     const telemetry = around.telemetry.serverCall({ path, metadata, peer, host, port });
     const call = new ServerCall({
-      spec,
+      method,
       stream,
       authority: host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`,
       telemetry,

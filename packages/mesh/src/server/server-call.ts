@@ -24,6 +24,17 @@ export interface CallParts {
   readonly logger: Logger;
 }
 
+/** A method's handler, and the codecs of its messages. */
+export interface ServedMethod {
+  readonly spec: MethodImplSpec;
+  readonly input: Codec<DescMessage>;
+  readonly output: Codec<DescMessage>;
+}
+
+export function servedMethod(spec: MethodImplSpec): ServedMethod {
+  return { spec, input: codecOf(spec.method.input), output: codecOf(spec.method.output) };
+}
+
 type AnyMessage = MessageShape<DescMessage>;
 type AnyInit = MessageInitShape<DescMessage>;
 
@@ -34,14 +45,13 @@ type AnyInit = MessageInitShape<DescMessage>;
  *   cancel, deadline, drain ──> context.signal, the requests fail, the replies' iterator is returned
  */
 export class ServerCall implements ServerStreamEvents {
-  readonly #spec: MethodImplSpec;
+  readonly #method: ServedMethod;
   readonly #stream: ServerStream;
   readonly #telemetry: ServerCallTelemetry;
   readonly #parts: CallParts;
   readonly #onEnd: (() => void) | undefined;
   readonly #context: LazyHandlerContext;
   readonly #requests: RequestQueue<AnyMessage>;
-  readonly #codecs: { readonly input: Codec<DescMessage>; readonly output: Codec<DescMessage> };
   readonly #deadline: Deadline;
   #request: AnyMessage | undefined;
   #replies: AsyncIterator<AnyInit> | undefined;
@@ -49,23 +59,22 @@ export class ServerCall implements ServerStreamEvents {
   #over = false;
 
   constructor(options: {
-    readonly spec: MethodImplSpec;
+    readonly method: ServedMethod;
     readonly stream: ServerStream;
     readonly authority: string;
     readonly telemetry: ServerCallTelemetry;
     readonly parts: CallParts;
     readonly onEnd: (() => void) | undefined;
   }) {
-    const { spec, stream, parts } = options;
-    this.#spec = spec;
+    const { method, stream, parts } = options;
+    this.#method = method;
     this.#stream = stream;
     this.#telemetry = options.telemetry;
     this.#parts = parts;
     this.#onEnd = options.onEnd;
-    this.#codecs = { input: codecOf(spec.method.input), output: codecOf(spec.method.output) };
     this.#deadline = deadlineIn(stream.timeoutMs, parts.clock);
     this.#context = new LazyHandlerContext({
-      method: spec.method,
+      method: method.spec.method,
       path: stream.path,
       authority: options.authority,
       metadata: stream.metadata,
@@ -77,7 +86,7 @@ export class ServerCall implements ServerStreamEvents {
 
   /** Starts reading, and the handler where it takes a stream. */
   start(): void {
-    const spec = this.#spec;
+    const spec = this.#method.spec;
     if (spec.kind === "client_streaming") {
       this.#run((requestContext) => this.#replyOnce(spec.impl(this.#requests, requestContext)));
     } else if (spec.kind === "bidi_streaming") {
@@ -91,11 +100,11 @@ export class ServerCall implements ServerStreamEvents {
   message(bytes: Uint8Array): void {
     if (this.#over) return;
     this.#telemetry.received(bytes.byteLength);
-    const message = this.#codecs.input.decode(bytes);
+    const message = this.#method.input.decode(bytes);
     if (!message.ok) {
       // What grpc-go and grpc-js say, and statuscodes.md: "error parsing request proto".
       this.#fail(new ConnectError(`cannot read the request: ${message.error}`, Code.Internal));
-    } else if (this.#spec.kind === "client_streaming" || this.#spec.kind === "bidi_streaming") {
+    } else if (this.#method.spec.kind === "client_streaming" || this.#method.spec.kind === "bidi_streaming") {
       this.#requests.push(message.value);
     } else if (this.#request === undefined) {
       this.#request = message.value;
@@ -107,7 +116,7 @@ export class ServerCall implements ServerStreamEvents {
   halfClose(): void {
     if (this.#over) return;
     this.#requests.finish();
-    const spec = this.#spec;
+    const spec = this.#method.spec;
     if (spec.kind === "client_streaming" || spec.kind === "bidi_streaming") return;
     const request = this.#request;
     if (request === undefined) this.#fail(wrongCount("no"));
@@ -163,7 +172,7 @@ export class ServerCall implements ServerStreamEvents {
   }
 
   #write(message: AnyInit): boolean {
-    const bytes = this.#codecs.output.encode(create(this.#spec.method.output, message));
+    const bytes = this.#method.output.encode(create(this.#method.spec.method.output, message));
     const head = this.#context.headMetadata();
     if (head !== undefined) this.#stream.sendHead(head);
     this.#telemetry.sent(bytes.byteLength);

@@ -52,6 +52,25 @@ export function drainContract(transport: Transport): void {
       expect(answered).toHaveLength(served);
     });
 
+    test("streams beyond the server's limit wait their turn or are refused; a drain finds those not processed", async () => {
+      const server = hanging();
+      await using pair = await startPair(
+        transport,
+        { "/t.S/Hang": server.handler },
+        { listen: { maxConcurrentStreams: 5 } },
+      );
+      const probes = Array.from({ length: 12 }, () => callOnce(pair.connection, "/t.S/Hang"));
+      await eventually(() => server.messages.length === 5, { ceilingMs });
+      const drained = pair.listener.drain(ceilingMs);
+      await pair.connection.state.until((state) => state.t === "draining", AbortSignal.timeout(ceilingMs));
+      for (const stream of server.streams) stream.end(okStatus);
+      const outcomes = await Promise.all(probes.map((probe) => probe.outcome));
+      await drained;
+      expect(outcomes.filter((outcome) => outcome.status.code === StatusCode.ok)).toHaveLength(5);
+      expect(outcomes.filter((outcome) => !outcome.processed)).toHaveLength(7);
+      expect(server.streams).toHaveLength(5);
+    });
+
     test("what is left when the time is over ends UNAVAILABLE, and its handler is told", async () => {
       const server = hanging();
       await using pair = await startPair(transport, { "/t.S/Hang": server.handler });
