@@ -5,8 +5,9 @@ export type ServiceKey = Brand<string, "ServiceKey">;
 /** `namespace/name` of a GRPCRoute. */
 export type RouteKey = Brand<string, "RouteKey">;
 
+// A namespace never holds a slash; a name in a reference may hold anything, and then names nothing.
 const twoParts = (value: string): string | undefined =>
-  /^[^/]+\/[^/]+$/.test(value) ? undefined : "is not namespace/name";
+  /^[^/]+\/./s.test(value) ? undefined : "is not namespace/name";
 const makeServiceKey = brandMaker<ServiceKey>("ServiceKey", twoParts);
 const makeRouteKey = brandMaker<RouteKey>("RouteKey", twoParts);
 

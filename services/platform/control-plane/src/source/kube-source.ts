@@ -26,10 +26,19 @@ export function createKubeSource(options: KubeSourceOptions): Source {
     const informer = startInformer<T>({ client, kind, clock, logger });
     informers.push(informer);
     names.set(informer, kind.plural);
+    // One object that can't be read must not stop all others.
+    const safely = (key: string, object: T | undefined): readonly Change[] => {
+      try {
+        return [translate(key, object)];
+      } catch (error) {
+        logger.error("object left out: it can't be understood", { kind: kind.plural, key, error });
+        return [];
+      }
+    };
     let known: ReadonlyMap<string, T> = new Map();
     subscriptions.push(
       informer.objects.subscribe((objects) => {
-        const changes = differences(known, objects).map((key) => translate(key, objects.get(key)));
+        const changes = differences(known, objects).flatMap((key) => safely(key, objects.get(key)));
         known = objects;
         if (changes.length > 0) sink.changed(changes);
       }),

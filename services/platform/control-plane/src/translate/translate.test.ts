@@ -203,6 +203,7 @@ describe("backends", () => {
     ["no port", [{ name: "catalog" }], "no-backend", "UnsupportedValue"],
     ["another kind", [to("catalog", { group: "x.io", kind: "Thing" })], "no-backend", "InvalidKind"],
     ["another namespace", [to("ledger", { namespace: "bank" })], "no-backend", "RefNotPermitted"],
+    ["a name that can be nobody's", [to("a/b")], "no-backend", "BackendNotFound"],
     ["the same one twice", [to("catalog", { weight: 1 }), to("catalog", { weight: 2 })], "catalog.shop:8080", "ok"],
   ])("%s", (_, backendRefs, expected, resolved) => {
     const translation = translate(split(...backendRefs));
@@ -254,6 +255,10 @@ describe("what can't be understood refuses the route, and only it", () => {
     [
       "parts that only together are an expression",
       { matches: [{ method: { type: "RegularExpression", service: "(a", method: "b)" } }] },
+    ],
+    [
+      "an expression that explodes",
+      { matches: [{ headers: [{ type: "RegularExpression", name: "x", value: "((a{100}){100}){100}" }] }] },
     ],
     ["a header that is no RE2", { matches: [{ headers: [{ type: "RegularExpression", name: "x", value: "[" }] }] }],
     ["a type of match that came later", { matches: [{ method: { type: "Glob", method: "x" } }] }],
