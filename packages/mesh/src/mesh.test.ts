@@ -8,6 +8,7 @@ import { eventually } from "@weft/foundation/testing";
 import { createGrpcJsTransport } from "@weft/wire";
 import { expect, test } from "vitest";
 import { createMesh, type Mesh, type MeshOptions } from "./mesh.js";
+import { serve } from "./server/serve.js";
 import { bytesOf, startEcho, textOf } from "./testing/echo.js";
 import { clusterOf, type RouteInit, routedTarget, routeTo, TestControlPlane } from "./testing/index.js";
 
@@ -298,4 +299,28 @@ test("a process without a control plane says so to calls into the mesh", async (
 test("a name that is no target is refused where it is written", async () => {
   await using mesh = await createMesh({ transport, node });
   expect(() => mesh.to("Not A Name")).toThrow(TypeError);
+});
+
+test("a server that asks to be left alone is left alone, over a real connection", async () => {
+  await using plane = await startPlane();
+  const times: number[] = [];
+  const seen: (string | null)[] = [];
+  await using server = await serve(
+    (router) =>
+      router.service(EchoService, {
+        echo(_request, context) {
+          times.push(performance.now());
+          seen.push(context.requestHeader.get("grpc-previous-rpc-attempts"));
+          if (times.length > 1) return { payload: bytesOf("rested") };
+          throw new ConnectError("busy", Code.Unavailable, { "grpc-retry-pushback-ms": "400" });
+        },
+      }),
+    { transport, host: "127.0.0.1", port: 0 },
+  );
+  plane.publish([...routedTarget("echo.shop"), ...clusterOf("echo.shop", [{ port: server.port }])]);
+  await using mesh = await startMesh(plane);
+  const { payload } = await createClient(EchoService, mesh.to("echo")).echo({}, soon);
+  expect(textOf(payload)).toBe("rested");
+  expect((times[1] ?? 0) - (times[0] ?? 0)).toBeGreaterThan(390);
+  expect(seen).toEqual([null, "1"]);
 });

@@ -2,7 +2,8 @@
  * gRPC metadata in the order of the wire: lower-case names, repeated names allowed.
  * A name that ends in `-bin` has bytes as its value (base64 on the wire), any other has ASCII text (gRPC over HTTP/2, "Custom-Metadata").
  * Names that belong to HTTP or to gRPC itself (`:path`, `te`, `content-type`, `content-length`, `connection`, `grpc-…`) are the transport's:
- * they never arrive here and are left out when sent. Text values of a repeated name may arrive as one, joined by `, ` (same source).
+ * they never arrive here and are left out when sent, but for the two of retries (gRFC A6): `grpc-previous-rpc-attempts` and
+ * `grpc-retry-pushback-ms`. Text values of a repeated name may arrive as one, joined by `, ` (same source).
  */
 export type Metadata = readonly MetadataEntry[];
 

@@ -95,6 +95,13 @@ test("UNAVAILABLE is tried again elsewhere after the back-off, with the whole re
   await clock.advance(1);
   expect(streams.map(({ address }) => address)).toEqual(["a:1", "b:1"]);
   expect(streams[1]).toMatchObject({ written: [new Uint8Array([1])], halfClosed: true, granted: 2 });
+  expect(streams.map(({ head }) => head.metadata)).toEqual([
+    [["x-a", "1"]],
+    [
+      ["x-a", "1"],
+      ["grpc-previous-rpc-attempts", "1"],
+    ],
+  ]);
   streams[1]?.answer(new Uint8Array([9]));
   expect(recorded).toMatchObject({ messages: [new Uint8Array([9])], status: { code: StatusCode.ok } });
   expect(clock.pendingTimers).toBe(0);

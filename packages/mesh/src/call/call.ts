@@ -186,7 +186,9 @@ export class Call {
     this.#attempts += 1;
     const attempt = this.#start.telemetry.attempt(this.#attempts, endpoint.address);
     const { path, metadata } = this.#start.head;
-    const changed = cluster.requestHeaders === undefined ? metadata : cluster.requestHeaders(metadata);
+    const routed = cluster.requestHeaders === undefined ? metadata : cluster.requestHeaders(metadata);
+    const retries = this.#policyRetries;
+    const changed: Metadata = retries === 0 ? routed : [...routed, ["grpc-previous-rpc-attempts", String(retries)]];
     const timeoutMs = remainingMs(this.#deadline, this.#env.clock);
     const head = { path, metadata: attempt.inject(changed), ...(timeoutMs === undefined ? {} : { timeoutMs }) };
     this.#attempt = attempt;

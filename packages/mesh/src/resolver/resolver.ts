@@ -69,7 +69,7 @@ export class Resolver implements Disposable {
 
   reports(): readonly TargetReport[] {
     return [...this.#targets].map(([target, source]) => {
-      const view = source.advance();
+      const view = this.#snapshot.value.targets.get(target) ?? { t: "pending", missing: "its first snapshot" };
       return {
         target,
         state: view.t,

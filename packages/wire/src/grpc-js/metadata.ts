@@ -18,9 +18,12 @@ const transportNames = new Set([
   "accept-encoding",
 ]);
 
+/** Names of gRFC A6 that look like the transport's and belong to whoever makes the retries. */
+const retryNames = new Set(["grpc-previous-rpc-attempts", "grpc-retry-pushback-ms"]);
+
 /** Whether a name is the transport's: see the doc of `Metadata`. */
 export function isTransportName(name: string): boolean {
-  return name.startsWith("grpc-") || name.startsWith(":") || transportNames.has(name);
+  return (name.startsWith("grpc-") && !retryNames.has(name)) || name.startsWith(":") || transportNames.has(name);
 }
 
 /**
