@@ -49,6 +49,8 @@ export interface TransactionOptions {
   readonly bounds?: CallBounds;
   /** Default `read committed`. With `serializable`, `work` must expect to be run again. */
   readonly isolation?: "read committed" | "repeatable read" | "serializable";
+  /** How long a statement may wait for a lock that another transaction holds; then it is ABORTED. Default: as long as it may run. */
+  readonly lockTimeoutMs?: number;
   /** How often the work may run in all, when another transaction got in its way. Default 5. */
   readonly attempts?: number;
 }
@@ -131,11 +133,13 @@ class PooledDatabase implements Database {
   }
 
   async transaction<T>(work: (tx: Transaction) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
-    const { bounds = {}, isolation = "read committed", attempts = 5 } = options;
+    const { bounds = {}, isolation = "read committed", attempts = 5, lockTimeoutMs = 0 } = options;
+    // One round trip for both.
+    const begin = `BEGIN ISOLATION LEVEL ${isolation}; SET LOCAL lock_timeout = ${Math.ceil(lockTimeoutMs)}`;
     const backoff = createBackoff(rerun, this.#random);
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#withConnection(bounds, (client) => inTransaction(client, isolation, work));
+        return await this.#withConnection(bounds, (client) => inTransaction(client, begin, work));
       } catch (error) {
         if (attempt >= attempts || !isWorthRerunning(error)) throw error;
         await sleep(backoff.nextMs(), { clock: this.#clock, signal: bounds.signal ?? this.#scope.signal });
@@ -258,7 +262,7 @@ class PooledDatabase implements Database {
 
 async function inTransaction<T>(
   client: pg.PoolClient,
-  isolation: string,
+  begin: string,
   work: (tx: Transaction) => Promise<T>,
 ): Promise<T> {
   let open = true;
@@ -273,7 +277,7 @@ async function inTransaction<T>(
       }
     },
   };
-  await client.query(`BEGIN ISOLATION LEVEL ${isolation}`);
+  await client.query(begin);
   let result: T;
   try {
     result = await work(tx);

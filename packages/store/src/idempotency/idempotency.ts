@@ -91,7 +91,7 @@ export function createIdempotency(options: IdempotencyOptions): Idempotency {
     const output = call.method.output;
     return database.transaction(
       async (tx) => {
-        if (!(await claim(tx, place, hash, { waitMs, keepMs }))) return replay(tx, place, hash, output, dataKey);
+        if (!(await claim(tx, place, hash, keepMs))) return replay(tx, place, hash, output, dataKey);
         const reply = await effect(tx);
         const bytes = toBinary(output, reply);
         const sealed = holdsSensitive(output);
@@ -101,7 +101,7 @@ export function createIdempotency(options: IdempotencyOptions): Idempotency {
         );
         return reply;
       },
-      { ...(call.bounds === undefined ? {} : { bounds: call.bounds }) },
+      { lockTimeoutMs: Math.max(1, waitMs), ...(call.bounds === undefined ? {} : { bounds: call.bounds }) },
     );
   };
 
@@ -191,13 +191,7 @@ interface Place {
  * Takes the key for this transaction; false when a live row has it already. An insert of the same key in a transaction that is not over
  * makes this one wait: when that commits, its row is seen; when it rolls back, the key is ours.
  */
-async function claim(
-  tx: Transaction,
-  place: Place,
-  hash: Uint8Array,
-  times: { readonly waitMs: number; readonly keepMs: number },
-): Promise<boolean> {
-  await tx.query("SELECT set_config('lock_timeout', $1, true)", [`${Math.max(1, Math.ceil(times.waitMs))}ms`]);
+async function claim(tx: Transaction, place: Place, hash: Uint8Array, keepMs: number): Promise<boolean> {
   try {
     const rows = await tx.query(
       `INSERT INTO weft_idempotency AS known (principal, method, key, request_hash, expires_at)
@@ -206,9 +200,8 @@ async function claim(
          SET request_hash = excluded.request_hash, reply = NULL, sealed = false, expires_at = excluded.expires_at
          WHERE known.expires_at <= now()
        RETURNING 1 AS claimed`,
-      [...columnsOf(place), hash, times.keepMs / 1_000],
+      [...columnsOf(place), hash, keepMs / 1_000],
     );
-    await tx.query("SELECT set_config('lock_timeout', '0', true)");
     return rows.length > 0;
   } catch (error) {
     throw sqlState(error) === "55P03" ? stillInFlight(place.key) : error;
