@@ -45,21 +45,24 @@ export async function applyManifests(options: {
   const { client, file, signal } = options;
   const kindOf = createDiscovery(client, signal);
   const before = readApplied(file);
-  const objects = options.objects.toSorted((a, b) => rank(a) - rank(b));
+  const { objects } = options;
   let created = 0;
   let changed = 0;
-  for (const object of objects) {
+  const apply = async (object: AnyObject): Promise<void> => {
     const kind = await kindOf(object);
     const found = await find(client, kind, object, signal);
     if (found === undefined) {
       await client.create(kind, object, { fieldValidation: "Strict", signal });
       created += 1;
-      continue;
+      return;
     }
     const body = mergePatch(before.get(idOf(object)) ?? {}, object, found);
-    if (body === undefined) continue;
+    if (body === undefined) return;
     await client.patch(kind, refOf(object), { t: "merge", body }, { fieldValidation: "Strict", signal });
     changed += 1;
+  };
+  for (const rank of [...new Set(objects.map(rankOf))].sort((x, y) => x - y)) {
+    await Promise.all(objects.filter((object) => rankOf(object) === rank).map(apply));
   }
   const wanted = new Set(objects.map(idOf));
   let pruned = 0;
@@ -171,7 +174,7 @@ function parseApplied(text: string): readonly AnyObject[] {
   return JSON.parse(text) as readonly AnyObject[];
 }
 
-function rank({ kind }: AnyObject): number {
+function rankOf({ kind }: AnyObject): number {
   const place = firstKinds.indexOf(kind);
   return place < 0 ? firstKinds.length : place;
 }
