@@ -92,10 +92,11 @@ function compileAction(view: MeshView, route: MeshRoute, backends: readonly Rout
   if (weights.length === 1 && !changesHeaders(only)) {
     return parsed({ clusterSpecifier: { case: "cluster", value: only.name }, retryPolicy: defaultRetry });
   }
-  // Deprecated, but a stock client (grpc-js) takes 100 for the sum of all weights where it is absent.
-  const totalWeight = weights.reduce((sum, { weight }) => sum + weight, 0);
+  // Deprecated, so only where it matters: a stock client (grpc-js) takes 100 for the sum of all weights where it is absent.
+  const sum = weights.reduce((total, { weight }) => total + weight, 0);
+  const clusters = { clusters: weights, ...(sum === 100 ? {} : { totalWeight: sum }) };
   return parsed({
-    clusterSpecifier: { case: "weightedClusters", value: { clusters: weights, totalWeight } },
+    clusterSpecifier: { case: "weightedClusters", value: clusters },
     retryPolicy: defaultRetry,
   });
 }
