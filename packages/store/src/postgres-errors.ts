@@ -24,6 +24,7 @@ export function isCommitOutcomeUnknown(error: unknown): boolean {
  * | what happened | code |
  * | --- | --- |
  * | connection lost or refused, server starting or stopping, too many connections, read-only after a failover | UNAVAILABLE |
+ * | no free connection in time | UNAVAILABLE |
  * | the call's deadline, or a statement timeout | DEADLINE_EXCEEDED |
  * | serialization failure, deadlock, a lock not had in time | ABORTED |
  * | a unique key is taken | ALREADY_EXISTS |
@@ -39,6 +40,7 @@ export function fromPostgresError(error: unknown): ConnectError {
     return because("the call was cancelled", Code.Canceled, error);
   if (error instanceof Error && error.name === "TimeoutError")
     return because("deadline exceeded", Code.DeadlineExceeded, error);
+  if (isPoolExhaustion(error)) return because("all database connections are in use", Code.Unavailable, error);
   if (isConnectionLoss(error) || error instanceof CommitOutcomeUnknown)
     return because("the database cannot be reached", Code.Unavailable, error);
   const state = sqlState(error);
@@ -69,6 +71,11 @@ export function isConnectionLoss(error: unknown): boolean {
   return lossMessage.test(error.message);
 }
 
+/** No connection was given back in time: this process asks for too much, and the database may be as well as ever. */
+function isPoolExhaustion(error: unknown): boolean {
+  return error instanceof Error && error.message === "timeout exceeded when trying to connect";
+}
+
 const lossStates = ["08", "57P01", "57P02", "57P03", "53300", "25006", "25P03"];
 
 const lossCodes = new Set([
@@ -85,7 +92,7 @@ const lossCodes = new Set([
 
 // pg gives these without a code.
 const lossMessage =
-  /^(?:Connection terminated|timeout expired|timeout exceeded when trying to connect|Client has encountered a connection error|Client was closed|The server closed|write after end|This socket has been ended)/i;
+  /^(?:Connection terminated|timeout expired|Client has encountered a connection error|Client was closed|The server closed|write after end|This socket has been ended)/i;
 
 // The longer prefix first.
 const bySqlState: readonly { readonly prefix: string; readonly code: Code; readonly message: string }[] = [
