@@ -1,6 +1,5 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { Code, ConnectError, type HandlerContext, type MethodImpl, type ServiceImpl } from "@connectrpc/connect";
-import type { Logger } from "@weft/foundation";
 import type { Redactor } from "./redaction/redactor.js";
 
 /** What a handler is given beside its request. */
@@ -23,7 +22,6 @@ export type Handlers<S extends DescService> = { [Name in keyof S["method"]]: Han
 
 /** What {@link withCallContext} needs of the process. */
 export interface HandlerSupport {
-  readonly logger: Logger;
   readonly redactor: Redactor;
   /** The principal of the call that the running code serves. */
   currentUser(): string | undefined;
@@ -32,8 +30,8 @@ export interface HandlerSupport {
 type AnyHandler = (request: unknown, context: HandlerContext) => unknown;
 
 /**
- * Gives each handler its {@link CallContext}, and makes what it throws fit for a peer: a ConnectError goes on with card numbers removed from
- * its message; anything else is logged with its cause and becomes INTERNAL without detail.
+ * Gives each handler its {@link CallContext}, and takes card numbers out of the messages of the errors that it throws.
+ * What an error says to its caller beyond that, and which are logged, is the mesh's to decide.
  */
 export function withCallContext<S extends DescService>(
   service: S,
@@ -44,20 +42,19 @@ export function withCallContext<S extends DescService>(
   for (const [name, method] of Object.entries(service.method)) {
     const handler = fromHandlers(handlers)[name];
     if (handler === undefined) continue;
-    wrapped[name] = wrap(`${service.typeName}/${method.name}`, method.methodKind, handler.bind(handlers), support);
+    wrapped[name] = wrap(method.methodKind, handler.bind(handlers), support);
   }
   return fromWrapped<S>(wrapped);
 }
 
-function wrap(name: string, kind: DescMethod["methodKind"], handler: AnyHandler, support: HandlerSupport): AnyHandler {
+function wrap(kind: DescMethod["methodKind"], handler: AnyHandler, support: HandlerSupport): AnyHandler {
   const streams = kind === "server_streaming" || kind === "bidi_streaming";
-  const failure = (error: unknown): ConnectError => presentable(name, error, support);
   if (!streams) {
     return async (request, context) => {
       try {
         return await handler(request, callContext(context, support));
       } catch (error) {
-        throw failure(error);
+        throw presentable(error, support.redactor);
       }
     };
   }
@@ -65,7 +62,7 @@ function wrap(name: string, kind: DescMethod["methodKind"], handler: AnyHandler,
     try {
       yield* fromStream(handler(request, callContext(context, support)));
     } catch (error) {
-      throw failure(error);
+      throw presentable(error, support.redactor);
     }
   };
 }
@@ -88,20 +85,12 @@ function fromContext(context: HandlerContext): CallContext {
   return context as CallContext;
 }
 
-function presentable(method: string, error: unknown, support: HandlerSupport): ConnectError {
-  if (error instanceof ConnectError) {
-    const message = support.redactor.text(error.rawMessage);
-    if (message === error.rawMessage) return error;
-    return new ConnectError(
-      message,
-      error.code,
-      error.metadata,
-      error.details.length === 0 ? undefined : outgoing(error),
-    );
-  }
-  if (error instanceof Error && error.name === "AbortError") return ConnectError.from(error, Code.Canceled);
-  support.logger.error("handler failed", { method, error });
-  return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
+/** What the mesh sends of an error is its message: all that is no ConnectError goes without one, and is logged there. */
+function presentable(error: unknown, redactor: Redactor): unknown {
+  if (!(error instanceof ConnectError)) return error;
+  const message = redactor.text(error.rawMessage);
+  if (message === error.rawMessage) return error;
+  return new ConnectError(message, error.code, error.metadata, outgoing(error), error.cause);
 }
 
 function outgoing(error: ConnectError): ConstructorParameters<typeof ConnectError>[3] {

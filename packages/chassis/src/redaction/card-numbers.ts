@@ -6,12 +6,12 @@ const longest = 19;
 
 /** Digits with at most one space or dash between two of them: the ways people write a card number. */
 const digitRun = /\d(?:[ -]?\d){12,}/g;
-const hexToken = /^(?:[0-9a-f]{16}|[0-9a-f]{32}|[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
+const hexToken = /^(?:[0-9a-f]{32}|[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
 
 /**
  * Replaces every digit sequence that could be a card number: 13 to 19 digits, with or without single spaces or dashes, that satisfy the
  * Luhn check (ISO/IEC 7812-1), wherever it stands, inside a longer run of digits too. Some numbers that are no cards go with them: what must
- * not leak outweighs what would be nice to read. Trace ids, span ids and UUIDs that hold letters are left alone.
+ * not leak outweighs what would be nice to read. Trace ids and UUIDs that hold letters are left alone.
  */
 export function withoutCardNumbers(text: string): string {
   if (text.length < shortest) return text;

@@ -100,11 +100,11 @@ async function serveOn<Config extends ChassisConfig>(
 }
 
 function routerOver<Config extends ChassisConfig>(router: ConnectRouter, parts: ChassisParts<Config>): Router {
-  const { logger, redactor, currentUser } = parts;
+  const { redactor, currentUser } = parts;
   const own: Router = {
     service(service, handlers) {
       redactor.learn(service.file);
-      router.service(service, withCallContext(service, handlers, { logger, redactor, currentUser }));
+      router.service(service, withCallContext(service, handlers, { redactor, currentUser }));
       return own;
     },
   };

@@ -13,9 +13,9 @@ import { observeRuntime } from "./runtime-metrics.js";
 import { safeExporter } from "./safe-exporter.js";
 
 /** How long the last spans may take to leave at a stop. */
-const flushMs = 2_000;
+const flushMs = 1_500;
 
-/** The telemetry of a process. Dispose: sends what is left, for at most two seconds. */
+/** The telemetry of a process. Dispose: sends what is left, for a second and a half at most. */
 export interface Telemetry extends AsyncDisposable {
   /** All metrics in Prometheus' text format. */
   metricsText(): Promise<string>;
