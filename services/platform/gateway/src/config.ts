@@ -16,6 +16,7 @@ export const gatewayConfig = defineConfig({
     default: "16KiB",
   }),
   WEFT_GATEWAY_MAX_CALLS: variable.int({ doc: "Calls at one time.", default: 512, min: 1 }),
+  WEFT_GATEWAY_MAX_STREAMS: variable.int({ doc: "Streams among those calls.", default: 256, min: 1 }),
   WEFT_GATEWAY_MAX_CONNECTIONS: variable.int({ doc: "Connections at one time.", default: 1024, min: 1 }),
   WEFT_GATEWAY_READ_TIMEOUT: variable.duration({ doc: "How long a request may take to arrive.", default: "10s" }),
   WEFT_GATEWAY_TIMEOUT: variable.duration({ doc: "The longest a call with one reply may take.", default: "15s" }),

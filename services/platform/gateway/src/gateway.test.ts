@@ -1,5 +1,6 @@
 import { connect as connectHttp2, constants } from "node:http2";
 import { connect as connectTcp } from "node:net";
+import { gzipSync } from "node:zlib";
 import {
   Code,
   ConnectError,
@@ -236,6 +237,26 @@ test("one call too many is refused with RESOURCE_EXHAUSTED until another ends", 
   await orders().placeOrder({});
 });
 
+test("streams alone do not use up all calls", async () => {
+  await gateway[Symbol.asyncDispose]();
+  await start({ limits: { maxStreams: 1 } });
+  const left = new AbortController();
+  const held = orders().watchOrder({}, { signal: left.signal })[Symbol.asyncIterator]();
+  await held.next();
+  const second = orders().watchOrder({})[Symbol.asyncIterator]().next();
+  expect((await failureOf(second)).code).toBe(Code.ResourceExhausted);
+  await orders().placeOrder({});
+  left.abort();
+  await becomes(() => gateway.underWay, 0);
+});
+
+test("a method without side effects may be asked for by GET, any other not", async () => {
+  const query = "?connect=v1&encoding=json&message=%7B%22productId%22%3A%22p%22%7D";
+  const product = await fetch(`${origin}/shop.catalog.v1.CatalogService/GetProduct${query}`);
+  expect(await product.json()).toEqual({ product: { productId: "p" } });
+  expect((await fetch(`${origin}/shop.orders.v1.OrderService/PlaceOrder${query}`)).status).toBe(405);
+});
+
 describe("the trace of a call", () => {
   test("starts at the gateway, and the client is told its id, also when the call fails", async () => {
     const exporter = new InMemorySpanExporter();
@@ -322,6 +343,9 @@ describe("garbage", () => {
     // gRPC has INTERNAL for a message that cannot be read.
     expect((await post("application/proto", new Uint8Array([0xff, 0xff, 0xff]))).status).toBe(500);
     expect((await post("text/plain", "hello")).status).toBe(415);
+    const headers = { "content-type": "application/json", "content-encoding": "gzip" };
+    const body = new Uint8Array(gzipSync(JSON.stringify({ idempotencyKey: "k".repeat(50_000_000) })));
+    expect((await fetch(path, { method: "POST", headers, body })).status).toBe(429);
     expect((await fetch(path, { method: "DELETE" })).status).toBe(405);
     expect((await fetch(`${origin}/healthz`)).status).toBe(404);
     expect((await fetch(`${origin}/shop.orders.v1.OrderService/`)).status).toBe(404);

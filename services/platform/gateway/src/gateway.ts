@@ -25,6 +25,8 @@ export interface GatewayLimits {
   readonly maxHeaderBytes: number;
   /** Calls at one time. Default 512. */
   readonly maxCalls: number;
+  /** Streams among them. Default 256. */
+  readonly maxStreams: number;
   /** Connections at one time. Default 1024. */
   readonly maxConnections: number;
   /** How long a request may take to arrive. Default 10 s. */
@@ -39,6 +41,7 @@ export const defaultLimits: GatewayLimits = {
   maxBodyBytes: 1024 * 1024,
   maxHeaderBytes: 16 * 1024,
   maxCalls: 512,
+  maxStreams: 256,
   maxConnections: 1024,
   readTimeoutMs: 10_000,
   unaryTimeoutMs: 15_000,
@@ -83,7 +86,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const limits = { ...defaultLimits, ...options.limits };
   const operations = publicOperations(services);
   const shutdown = new AbortController();
-  const admission = createAdmission(limits.maxCalls);
+  const admission = createAdmission(limits);
   let address = { host: options.host, port: options.port };
   const pipeline = pipelineOf(
     [

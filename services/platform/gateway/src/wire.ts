@@ -19,6 +19,7 @@ export async function wire(chassis: Chassis<GatewayConfig>): Promise<void> {
         maxBodyBytes: config.WEFT_GATEWAY_MAX_BODY,
         maxHeaderBytes: config.WEFT_GATEWAY_MAX_HEADERS,
         maxCalls: config.WEFT_GATEWAY_MAX_CALLS,
+        maxStreams: config.WEFT_GATEWAY_MAX_STREAMS,
         maxConnections: config.WEFT_GATEWAY_MAX_CONNECTIONS,
         readTimeoutMs: config.WEFT_GATEWAY_READ_TIMEOUT,
         unaryTimeoutMs: config.WEFT_GATEWAY_TIMEOUT,

@@ -10,9 +10,13 @@ export interface Admission {
   close(): void;
 }
 
-/** Lets at most `maxCalls` in at a time; one more gets RESOURCE_EXHAUSTED. Closed, UNAVAILABLE. */
-export function createAdmission(maxCalls: number): Admission {
+/**
+ * Lets at most `maxCalls` in at a time, of which `maxStreams` may be streams: those stay long, and must not keep all others out.
+ * One more gets RESOURCE_EXHAUSTED. Closed, UNAVAILABLE.
+ */
+export function createAdmission(limits: { readonly maxCalls: number; readonly maxStreams: number }): Admission {
   let underWay = 0;
+  let streams = 0;
   let closed = false;
   return {
     get underWay() {
@@ -23,14 +27,17 @@ export function createAdmission(maxCalls: number): Admission {
     },
     step: (next) =>
       async function* (call) {
+        const isStream = call.operation.streams;
         if (closed) throw new EdgeRefusal("the gateway is stopping: try again", Code.Unavailable);
-        if (underWay >= maxCalls)
+        if (underWay >= limits.maxCalls || (isStream && streams >= limits.maxStreams))
           throw new EdgeRefusal("there are too many calls at the moment: try again later", Code.ResourceExhausted);
         underWay += 1;
+        if (isStream) streams += 1;
         try {
           yield* next(call);
         } finally {
           underWay -= 1;
+          if (isStream) streams -= 1;
         }
       },
   };
