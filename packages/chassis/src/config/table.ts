@@ -34,7 +34,7 @@ export interface ConfigDefinition<T extends ConfigTable> {
   usage(): string;
 }
 
-/** The environment of a process: `process.env` fits. */
+/** The environment of a process, as `main.ts` passes it in. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The typed config that a definition parses to. */
