@@ -1,13 +1,22 @@
 import { type ConfigOf, defineConfig, variable } from "@weft/chassis";
 
+/** Items separated by commas, or nothing at all. */
+function listOf(item: RegExp): RegExp {
+  return new RegExp(`^(?:(?:${item.source})(?:,(?:${item.source}))*)?$`);
+}
+
 /** What the gateway reads from its environment, beside what every service does. */
 export const gatewayConfig = defineConfig({
-  WEFT_GATEWAY_ORIGINS: variable.list({
-    doc: "Origins of the pages that may call, such as https://shop.example; * for all.",
+  WEFT_GATEWAY_ORIGINS: variable.string({
+    doc: "The pages that may call; * for all.",
+    form: "origins such as https://shop.example separated by commas, or nothing",
+    pattern: listOf(/\*|https?:\/\/[^\s,/]+/),
     default: "",
   }),
-  WEFT_GATEWAY_TARGETS: variable.list({
-    doc: "Where proto services are that are not where the rule says, such as shop.orders.v1.OrderService=orders-next.shop.",
+  WEFT_GATEWAY_TARGETS: variable.string({
+    doc: "Where proto services are that are not where the rule says.",
+    form: "pairs such as shop.orders.v1.OrderService=orders-next.shop separated by commas, or nothing",
+    pattern: listOf(/[\w.]+=[\w.:-]+/),
     default: "",
   }),
   WEFT_GATEWAY_MAX_BODY: variable.bytes({ doc: "The largest request message, decompressed.", default: "1MiB" }),
@@ -24,3 +33,8 @@ export const gatewayConfig = defineConfig({
 });
 
 export type GatewayConfig = ConfigOf<typeof gatewayConfig>;
+
+/** The items of a variable that lists them. */
+export function itemsOf(text: string): readonly string[] {
+  return text === "" ? [] : text.split(",");
+}

@@ -5,7 +5,8 @@ import { CatalogService } from "@weft/contracts/shop/catalog/v1";
 import { WatchSource } from "@weft/foundation";
 import { eventually } from "@weft/foundation/testing";
 import { expect, test } from "vitest";
-import { gatewayConfig } from "./config.js";
+import { gatewayConfig, itemsOf } from "./config.js";
+import { targetsFrom } from "./upstream/targets.js";
 import { wire } from "./wire.js";
 
 /** A process that a test holds in its hand. */
@@ -80,11 +81,29 @@ test("every wrong variable is named at once", () => {
     WEFT_GATEWAY_MAX_BODY: "big",
     WEFT_GATEWAY_TIMEOUT: "15",
     WEFT_GATEWAY_ORIGIN: "x",
+    WEFT_GATEWAY_ORIGINS: "https://a.example, shop",
+    WEFT_GATEWAY_TARGETS: "orders",
   });
   if (config.ok) throw new Error("it parses");
   expect(config.error.problems.map(({ name }) => name).sort()).toEqual([
     "WEFT_GATEWAY_MAX_BODY",
     "WEFT_GATEWAY_ORIGIN",
+    "WEFT_GATEWAY_ORIGINS",
+    "WEFT_GATEWAY_TARGETS",
     "WEFT_GATEWAY_TIMEOUT",
   ]);
+});
+
+test("lists of origins and targets are read", () => {
+  const config = gatewayConfig.parse({
+    WEFT_GATEWAY_ORIGINS: "https://a.example,http://b.example:8080",
+    WEFT_GATEWAY_TARGETS: "shop.orders.v1.OrderService=orders-next.shop:8080",
+  });
+  if (!config.ok) throw new Error(config.error.text);
+  expect(itemsOf(config.value.WEFT_GATEWAY_ORIGINS)).toEqual(["https://a.example", "http://b.example:8080"]);
+  expect([...targetsFrom(itemsOf(config.value.WEFT_GATEWAY_TARGETS))]).toEqual([
+    ["shop.orders.v1.OrderService", "orders-next.shop:8080"],
+  ]);
+  const none = gatewayConfig.parse({});
+  expect(none.ok && itemsOf(none.value.WEFT_GATEWAY_ORIGINS)).toEqual([]);
 });

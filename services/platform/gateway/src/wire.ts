@@ -1,8 +1,8 @@
 import type { Chassis } from "@weft/chassis";
-import type { GatewayConfig } from "./config.js";
+import { type GatewayConfig, itemsOf } from "./config.js";
 import { createGateway } from "./gateway.js";
 import { shopServices } from "./operation/contracts.js";
-import { parseTargets } from "./upstream/targets.js";
+import { targetsFrom } from "./upstream/targets.js";
 
 /** Connects the gateway's parts: port → protocols → pipeline → mesh. */
 export async function wire(chassis: Chassis<GatewayConfig>): Promise<void> {
@@ -13,8 +13,8 @@ export async function wire(chassis: Chassis<GatewayConfig>): Promise<void> {
       mesh: await chassis.mesh(),
       host: config.WEFT_BIND,
       port: config.WEFT_PORT,
-      origins: config.WEFT_GATEWAY_ORIGINS,
-      overrides: parseTargets(config.WEFT_GATEWAY_TARGETS),
+      origins: itemsOf(config.WEFT_GATEWAY_ORIGINS),
+      overrides: targetsFrom(itemsOf(config.WEFT_GATEWAY_TARGETS)),
       limits: {
         maxBodyBytes: config.WEFT_GATEWAY_MAX_BODY,
         maxHeaderBytes: config.WEFT_GATEWAY_MAX_HEADERS,

@@ -16,14 +16,12 @@ export function targetOf(service: DescService, overrides: TargetOverrides): stri
   return `${name}.${namespace}`;
 }
 
-/** Reads `proto.Service=target` entries. Throws at one that is not of this form. */
-export function parseTargets(entries: readonly string[]): TargetOverrides {
+/** The overrides that `proto.Service=target` pairs say. */
+export function targetsFrom(pairs: readonly string[]): TargetOverrides {
   return new Map(
-    entries.map((entry) => {
-      const [, service, target] = /^([\w.]+)=([\w.:-]+)$/.exec(entry) ?? [];
-      if (service === undefined || target === undefined)
-        throw new Error(`the target "${entry}" is not of the form proto.Service=target`);
-      return [service, target] as const;
+    pairs.map((pair) => {
+      const at = pair.indexOf("=");
+      return [pair.slice(0, at), pair.slice(at + 1)] as const;
     }),
   );
 }
