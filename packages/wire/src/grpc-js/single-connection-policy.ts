@@ -113,7 +113,7 @@ class SingleConnectionPolicy implements experimental.LoadBalancer {
       this.#release();
       this.#lost("the peer ended the connection");
     } else if (next === connectivityState.TRANSIENT_FAILURE) {
-      this.#tryNext(error ?? "connecting failed");
+      this.#tryNext(error?.replace(/^Error: /, "") ?? "connecting failed");
     }
   };
 
