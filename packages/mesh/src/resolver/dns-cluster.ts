@@ -1,6 +1,6 @@
 import { type Clock, type Logger, Scope, sleep } from "@weft/foundation";
-import { leastRequest } from "../balancer/least-request.js";
-import { defaultConnectTimeoutMs } from "../resources/cluster.js";
+import { balancerOf } from "../balancer/balancers.js";
+import { defaultBalancer, defaultConnectTimeoutMs } from "../resources/cluster.js";
 import type { ClusterView } from "../snapshot/snapshot.js";
 import type { SubchannelPool } from "../subchannel/pool.js";
 import type { DnsTarget } from "../target.js";
@@ -17,7 +17,7 @@ const retryMs = 2_000;
 /** A cluster outside the mesh: the addresses that a DNS name has, over TLS that trusts the roots of the system. */
 export class DnsCluster implements ClusterSource {
   readonly name: string;
-  readonly balancer = "least_request";
+  readonly balancer = defaultBalancer.name;
   readonly #target: DnsTarget;
   readonly #lookup: Lookup;
   readonly #clock: Clock;
@@ -77,7 +77,7 @@ export class DnsCluster implements ClusterSource {
       this.#error = undefined;
       const security = plaintext ? {} : { tls: { serverName: host } };
       const endpoints = addresses.map((address) => ({ host: address, port, priority: 0, ...security }));
-      this.#set.update(endpoints, leastRequest(2), defaultConnectTimeoutMs);
+      this.#set.update(endpoints, balancerOf(defaultBalancer), defaultConnectTimeoutMs);
     } catch (error) {
       if (signal.aborted) return;
       // The addresses known so far stay in use.

@@ -32,6 +32,7 @@ export class EndpointSet implements Disposable {
   #balancer: Balancer | undefined;
   #picker: Picker<Subchannel> | undefined;
   #downSinceMs = Number.POSITIVE_INFINITY;
+  #connecting = false;
 
   constructor(options: {
     readonly pool: SubchannelPool;
@@ -108,10 +109,14 @@ export class EndpointSet implements Disposable {
 
   #changed(): void {
     this.#picker = undefined;
+    // What changes while endpoints are being connected to is taken into account when that is done.
+    if (this.#connecting) return;
+    this.#connecting = true;
+    for (const subchannel of this.#balancer?.wanted(this.#active()) ?? []) subchannel.connect();
+    this.#connecting = false;
+    this.#picker = undefined;
     if (!this.isDown) this.#downSinceMs = Number.POSITIVE_INFINITY;
     else if (this.#downSinceMs === Number.POSITIVE_INFINITY) this.#downSinceMs = this.#clock.nowMs();
-    if (this.#balancer !== undefined)
-      for (const subchannel of this.#balancer.wanted(this.#active())) subchannel.connect();
     this.#onChange();
   }
 

@@ -23,6 +23,7 @@ export interface ClusterConfig {
   readonly connectTimeoutMs: number;
 }
 
+/** For clusters that nobody describes. */
 export const defaultBalancer: BalancerConfig = { name: "least_request", choices: 2 };
 /** Envoy's default. */
 export const defaultConnectTimeoutMs = 5_000;
