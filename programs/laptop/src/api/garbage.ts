@@ -39,6 +39,8 @@ interface Place {
   readonly name: string;
 }
 
+/** A namespace keeps its content this long, so that who deletes both by name finds both. */
+const namespaceGraceMs = 1_000;
 const eventLifeMs = 60 * 60 * 1_000;
 
 class GarbageCollector {
@@ -208,6 +210,11 @@ class GarbageCollector {
     const name = textAt(object, "metadata", "name");
     if (textAt(object, "metadata", "deletionTimestamp") === "") {
       this.#furnish(name);
+      return;
+    }
+    const endMs = Date.parse(textAt(object, "metadata", "deletionTimestamp")) + namespaceGraceMs;
+    if (this.#clock.wallMs() < endMs) {
+      this.#clock.after(namespaceGraceMs, () => this.#push(placeOf("namespaces", object))).unref();
       return;
     }
     let left = 0;

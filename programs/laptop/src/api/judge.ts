@@ -128,11 +128,7 @@ function walkList(value: unknown, schema: Schema, path: string, found: Findings,
   }
   const entries: readonly unknown[] = value;
   if (schema.minItems !== undefined && entries.length < schema.minItems) {
-    found.causes.push(
-      schema.minItems === 1
-        ? { field: path, reason: "FieldValueRequired", message: "Required value" }
-        : wrong(path, entries.length, `${path} in body should have at least ${schema.minItems} items`),
-    );
+    found.causes.push(wrong(path, entries.length, `${path} in body should have at least ${schema.minItems} items`));
   }
   if (schema.maxItems !== undefined && entries.length > schema.maxItems) {
     found.causes.push(many(path, entries.length, schema.maxItems));
@@ -200,7 +196,10 @@ function limits(value: unknown, schema: Schema, path: string, found: Findings, m
     }
   }
   if (schema.enum !== undefined && !schema.enum.includes(value)) {
-    const words = schema.enum.map((word) => JSON.stringify(word)).join(", ");
+    const words = schema.enum
+      .map((word) => JSON.stringify(word))
+      .sort()
+      .join(", ");
     found.causes.push({
       field: path,
       reason: "FieldValueNotSupported",

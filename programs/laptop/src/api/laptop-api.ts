@@ -26,7 +26,7 @@ export interface LaptopApiOptions {
   readonly directory: string;
   /** Default 127.0.0.1. */
   readonly host?: string;
-  /** Default 0: any that is free. */
+  /** Default 0, which takes one that is free. */
   readonly port?: number;
   readonly podAccess: PodAccess;
   readonly clock?: Clock;

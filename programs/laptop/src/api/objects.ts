@@ -88,7 +88,7 @@ export class ApiObjects {
     const { status: _status, ...withoutStatus } = sent;
     const judged = this.#judge(target, kind.hasStatus && kind.kind !== "Node" ? withoutStatus : sent, name, "body");
     const finished = finish(kind, {
-      ...judged,
+      ...judged.object,
       metadata: {
         ...keep(metadata, ["generateName", "labels", "annotations", "finalizers", "ownerReferences"]),
         name,
@@ -98,7 +98,7 @@ export class ApiObjects {
         creationTimestamp: this.#now(),
       },
     });
-    this.#check(kind, name, finished, undefined, [...checkName(name, kind.nameFormat)]);
+    this.#check(kind, name, finished, undefined, [...checkName(name, kind.nameFormat), ...judged.causes]);
     if (this.#store.get(kind, namespace, name) !== undefined) throw alreadyExists(kind, name);
     const owned = withMetadata(finished, {
       managedFields: trackUpdate(undefined, finished, kind.schema, this.#writer(target)),
@@ -112,7 +112,8 @@ export class ApiObjects {
     const sent = this.#admit(target, body, name);
     const version = textAt(sent, "metadata", "resourceVersion");
     if (version === "" && !kind.builtIn) {
-      throw invalidObject(kind, name, [invalid("metadata.resourceVersion", 0, "must be specified for an update")]);
+      const named = { ...kind, kind: kind.plural };
+      throw invalidObject(named, name, [invalid("metadata.resourceVersion", 0, "must be specified for an update")]);
     }
     return this.#update(target, old, this.#judge(target, sent, name, "body"));
   }
@@ -204,7 +205,7 @@ export class ApiObjects {
   }
 
   /** Judges by the schema and fills in defaults. Throws 400 for wrong types and, under Strict, unknown fields; 422 for the rest. */
-  #judge(target: WriteTarget, object: Json, name: string, from: "body" | "patch"): Json {
+  #judge(target: WriteTarget, object: Json, name: string, from: "body" | "patch"): Judged {
     const { kind } = target;
     const judged = judge(withDefaults(object, kind.schema), kind.schema, kind.matchPattern);
     if (judged.unknown.length > 0 && target.fieldValidation !== "Ignore") {
@@ -221,12 +222,14 @@ export class ApiObjects {
     const causes = kind.hasStatus
       ? judged.causes.filter((cause) => isStatus(cause) === (target.subresource === "status"))
       : judged.causes;
-    if (causes.length > 0) throw invalidObject(kind, name, causes);
-    return isRecord(judged.pruned) ? judged.pruned : object;
+    // Upstream looks no further at a custom object that its schema refuses; of a built-in one it tells everything at once.
+    if (causes.length > 0 && !kind.builtIn) throw invalidObject(kind, name, causes);
+    return { object: isRecord(judged.pruned) ? judged.pruned : object, causes };
   }
 
-  #update(target: WriteTarget, old: Json, sent: Json, managedFields?: readonly unknown[]): Json {
+  #update(target: WriteTarget, old: Json, judged: Judged, managedFields?: readonly unknown[]): Json {
     const { kind } = target;
+    const sent = judged.object;
     const name = textAt(old, "metadata", "name");
     const oldMeta = recordAt(old, "metadata");
     const sentMeta = recordAt(sent, "metadata");
@@ -243,8 +246,8 @@ export class ApiObjects {
     const now = target.subresource === "status" ? withStatus(old, sent) : this.#merged(kind, old, sent);
     if (target.subresource !== "status") {
       const causes = addedFinalizers(oldMeta, recordAt(now, "metadata"));
-      this.#check(kind, name, now, old, causes);
-    }
+      this.#check(kind, name, now, old, [...causes, ...judged.causes]);
+    } else if (judged.causes.length > 0) throw invalidObject(kind, name, judged.causes);
     if (sameJson(withMetadata(now, { managedFields: [] }), withMetadata(old, { managedFields: [] }))) {
       if (managedFields === undefined || sameOwners(managedFields, listAt(oldMeta, "managedFields"))) return old;
     }
@@ -298,7 +301,7 @@ export class ApiObjects {
       throw new ApiError(
         500,
         "",
-        `failed to create typed patch object (${target.namespace}/${name}; ${groupVersion(kind)}, Kind=${kind.kind}): ${fields.join(", ")}`,
+        `failed to create typed patch object (${textAt(body, "metadata", "namespace")}/${textAt(body, "metadata", "name")}; ${kind.group}/${target.version}, Kind=${kind.kind}): ${fields.join(", ")}`,
       );
     }
     const { status, ...withoutStatus } = intent;
@@ -346,7 +349,12 @@ export class ApiObjects {
       ...checkLabels(recordAt(object, "metadata")["annotations"], "metadata.annotations", false),
       ...(kind.check?.(object, old) ?? []),
     ];
-    if (all.length > 0) throw invalidObject(kind, name, all);
+    const told = new Set<string>();
+    const once = all.filter((cause) => {
+      const key = `${cause.reason} ${cause.field}`;
+      return !told.has(key) && told.add(key);
+    });
+    if (once.length > 0) throw invalidObject(kind, name, once);
   }
 
   #writer(target: WriteTarget): Writer {
@@ -383,9 +391,13 @@ function strictError(kind: ResourceKind, version: string, what: string, from: "b
   if (from === "patch" && kind.builtIn) {
     return invalidObject({ group: "", plural: "", kind: "" }, "", [invalid("patch", "patch", strict)]);
   }
-  return badRequest(
-    kind.builtIn ? `${kind.kind} in version "${version}" cannot be handled as a ${kind.kind}: ${strict}` : strict,
-  );
+  return badRequest(`${kind.kind} in version "${version}" cannot be handled as a ${kind.kind}: ${strict}`);
+}
+
+/** An object after its schema, with what the schema holds against it. */
+interface Judged {
+  readonly object: Json;
+  readonly causes: readonly Cause[];
 }
 
 const isStatus = (cause: Cause): boolean => /^status(\.|\[|$)/.test(cause.field);

@@ -66,7 +66,7 @@ function reviewToken(body: unknown, tokens: Tokens): Json {
   const found = tokens.authenticate(token, asked.length === 0 ? [apiAudience] : asked);
   const status =
     found === undefined
-      ? { user: {}, error: "[invalid bearer token, unknown or expired token, or not meant for these audiences]" }
+      ? { user: {}, error: "invalid bearer token" }
       : { authenticated: true, user: userInfo(found.user), audiences: found.audiences };
   return {
     kind: "TokenReview",
@@ -172,7 +172,8 @@ export function scaleOf(object: Json): Json {
     kind: "Scale",
     apiVersion: "autoscaling/v1",
     metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
-    spec: { replicas: numberAt(object, "spec", "replicas") ?? 1 },
+    // Zero is left out, as upstream does.
+    spec: numberAt(object, "spec", "replicas") === 0 ? {} : { replicas: numberAt(object, "spec", "replicas") ?? 1 },
     status: { replicas: numberAt(object, "status", "replicas") ?? 0, ...(selector === "" ? {} : { selector }) },
   };
 }

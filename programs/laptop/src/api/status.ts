@@ -99,7 +99,7 @@ export function invalidObject(kind: Named, name: string, causes: readonly Cause[
   const lines = causes.map((cause) => `${cause.field}: ${cause.message}`);
   const all = lines.length === 1 ? lines[0] : `[${lines.join(", ")}]`;
   return new ApiError(422, "Invalid", `${qualified(kind.kind, kind.group)} "${name}" is invalid: ${all ?? ""}`, {
-    subject: { name, ...groupOf(kind), kind: kind.kind },
+    subject: { ...(name === "" ? {} : { name }), ...groupOf(kind), ...(kind.kind === "" ? {} : { kind: kind.kind }) },
     causes,
   });
 }

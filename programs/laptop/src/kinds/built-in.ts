@@ -14,8 +14,8 @@ import {
   checkWorkload,
 } from "./rules.js";
 import {
-  any,
   anyObject,
+  anything,
   bool,
   conditionsSchema,
   dnsLabel,
@@ -269,7 +269,6 @@ const serviceAccount = define({
   kind: "ServiceAccount",
   plural: "serviceaccounts",
   shortNames: ["sa"],
-  columns: columns.serviceAccountColumns,
   fields: {
     automountServiceAccountToken: bool(),
     secrets: listBy(["name"], anyObject()),
@@ -630,8 +629,8 @@ const customResourceDefinition = define({
           "storage!": bool(),
           deprecated: bool(),
           deprecationWarning: str(),
-          schema: obj({ openAPIV3Schema: any() }),
-          subresources: obj({ status: any(), scale: any() }),
+          schema: obj({ openAPIV3Schema: anything() }),
+          subresources: obj({ status: anything(), scale: anything() }),
           additionalPrinterColumns: list(anyObject()),
           selectableFields: list(anyObject()),
         }),

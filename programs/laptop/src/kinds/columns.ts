@@ -187,10 +187,14 @@ export const endpointSliceColumns: readonly Column[] = [
 
 export const grpcRouteColumns: readonly Column[] = [
   nameColumn,
-  text("Hostnames", (route) => {
-    const hostnames = listAt(route, "spec", "hostnames");
-    return hostnames.length === 0 ? "" : JSON.stringify(hostnames);
-  }),
+  {
+    name: "Hostnames",
+    type: "string",
+    value: (route) => {
+      const hostnames = listAt(route, "spec", "hostnames");
+      return hostnames.length === 0 ? undefined : JSON.stringify(hostnames);
+    },
+  },
   ageColumn,
 ];
 
@@ -238,12 +242,6 @@ export const secretColumns: readonly Column[] = [
   nameColumn,
   { name: "Type", type: "string", value: (object) => textAt(object, "type") },
   count("Data", (object) => Object.keys(recordAt(object, "data")).length),
-  ageColumn,
-];
-
-export const serviceAccountColumns: readonly Column[] = [
-  nameColumn,
-  count("Secrets", (object) => listAt(object, "secrets").length),
   ageColumn,
 ];
 

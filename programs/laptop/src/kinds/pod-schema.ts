@@ -1,6 +1,6 @@
 import {
-  any,
   anyObject,
+  anything,
   bool,
   conditionsSchema,
   dnsLabel,
@@ -165,7 +165,7 @@ const volume = obj({
 });
 
 export const podSpecSchema = obj({
-  "containers!": listBy(["name"], container, { minItems: 1 }),
+  "containers!": listBy(["name"], container),
   initContainers: listBy(["name"], container),
   ephemeralContainers: listBy(["name"], anyObject()),
   volumes: listBy(["name"], volume),
@@ -238,7 +238,7 @@ const containerStatuses = list(
     lastState: { ...anyObject(), default: {} },
     resources: anyObject(),
     allocatedResources: anyObject(),
-    allocatedResourcesStatus: any(),
+    allocatedResourcesStatus: anything(),
     volumeMounts: list(anyObject()),
     user: anyObject(),
     stopSignal: str(),

@@ -71,6 +71,7 @@ function checkPodSpec(spec: unknown, field: string): readonly Cause[] {
     if (volumes.has(name)) causes.push(duplicate(`${field}.volumes[${index}].name`, name));
     volumes.add(name);
   }
+  if (isRecord(spec) && listAt(spec, "containers").length === 0) causes.push(required(`${field}.containers`));
   const names = new Set<unknown>();
   for (const list of ["initContainers", "containers"]) {
     for (const [index, container] of listAt(spec, list).entries()) {
@@ -184,6 +185,13 @@ export function checkService(service: Json): readonly Cause[] {
   return [...causes, ...checkLabels(spec["selector"], "spec.selector")];
 }
 
+/** A CEL rule of a custom kind that does not hold. */
+const broken = (field: string, why: string): Cause => ({
+  field,
+  reason: "FieldValueInvalid",
+  message: `Invalid value: ${why}`,
+});
+
 export function checkData(object: Json, old: Json | undefined): readonly Cause[] {
   const causes: Cause[] = [];
   for (const field of ["data", "binaryData"]) {
@@ -266,9 +274,8 @@ export function checkGrpcRoute(route: Json): readonly Cause[] {
   }
   if (matches > 128) {
     causes.push(
-      invalid(
+      broken(
         "spec.rules",
-        "array",
         "While 16 rules and 64 matches per rule are allowed, the total number of matches across all rules in a route must be less than 128",
       ),
     );
@@ -283,17 +290,15 @@ export function checkGrpcRoute(route: Json): readonly Cause[] {
   for (const sections of parents.values()) {
     if (sections.includes("") && sections.some((section) => section !== "")) {
       causes.push(
-        invalid(
+        broken(
           "spec.parentRefs",
-          "array",
           "sectionName must be specified when parentRefs includes 2 or more references to the same parent",
         ),
       );
     } else if (new Set(sections).size < sections.length) {
       causes.push(
-        invalid(
+        broken(
           "spec.parentRefs",
-          "array",
           "sectionName must be unique when parentRefs includes 2 or more references to the same parent",
         ),
       );
@@ -306,22 +311,19 @@ function checkMethod(method: Readonly<Record<string, unknown>>, path: string): r
   const { type, service, method: name } = method;
   const causes: Cause[] = [];
   if (type !== undefined && service === undefined && name === undefined) {
-    causes.push(invalid(path, "object", "One or both of 'service' or 'method' must be specified"));
+    causes.push(broken(path, "One or both of 'service' or 'method' must be specified"));
   }
   if (type !== undefined && type !== "Exact") return causes;
   if (typeof service === "string" && !/^\.?[a-z_][a-z_0-9]*(\.[a-z_][a-z_0-9]*)*$/i.test(service)) {
     causes.push(
-      invalid(
+      broken(
         path,
-        "object",
         "service must only contain valid characters (matching ^(?i)\\.?[a-z_][a-z_0-9]*(\\.[a-z_][a-z_0-9]*)*$)",
       ),
     );
   }
   if (typeof name === "string" && !/^[A-Za-z_][A-Za-z_0-9]*$/.test(name)) {
-    causes.push(
-      invalid(path, "object", "method must only contain valid characters (matching ^[A-Za-z_][A-Za-z_0-9]*$)"),
-    );
+    causes.push(broken(path, "method must only contain valid characters (matching ^[A-Za-z_][A-Za-z_0-9]*$)"));
   }
   return causes;
 }
@@ -334,7 +336,7 @@ function checkBackend(backend: unknown, path: string): readonly Cause[] {
   ) {
     return [];
   }
-  return [invalid(path, "object", "Must have port for Service reference")];
+  return [broken(path, "Must have port for Service reference")];
 }
 
 function checkFilters(filters: readonly unknown[], path: string): readonly Cause[] {
@@ -350,14 +352,10 @@ function checkFilters(filters: readonly unknown[], path: string): readonly Cause
     for (const [word, field] of Object.entries(fieldOf)) {
       const there = at(filter, field) !== undefined;
       if (there && type !== word) {
-        causes.push(
-          invalid(`${path}[${index}]`, "object", `filter.${field} must be nil if the filter.type is not ${word}`),
-        );
+        causes.push(broken(`${path}[${index}]`, `filter.${field} must be nil if the filter.type is not ${word}`));
       }
       if (!there && type === word) {
-        causes.push(
-          invalid(`${path}[${index}]`, "object", `filter.${field} must be specified for ${word} filter.type`),
-        );
+        causes.push(broken(`${path}[${index}]`, `filter.${field} must be specified for ${word} filter.type`));
       }
     }
     const mirror = at(filter, "requestMirror");
@@ -365,18 +363,16 @@ function checkFilters(filters: readonly unknown[], path: string): readonly Cause
     const where = `${path}[${index}].requestMirror`;
     causes.push(...checkBackend(mirror["backendRef"], `${where}.backendRef`));
     if (mirror["percent"] !== undefined && mirror["fraction"] !== undefined) {
-      causes.push(
-        invalid(where, "object", "Only one of percent or fraction may be specified in HTTPRequestMirrorFilter"),
-      );
+      causes.push(broken(where, "Only one of percent or fraction may be specified in HTTPRequestMirrorFilter"));
     }
     const { numerator, denominator } = recordAt(mirror, "fraction");
     if (typeof numerator === "number" && typeof denominator === "number" && numerator > denominator) {
-      causes.push(invalid(`${where}.fraction`, "object", "numerator must be less than or equal to denominator"));
+      causes.push(broken(`${where}.fraction`, "numerator must be less than or equal to denominator"));
     }
   }
   for (const word of ["RequestHeaderModifier", "ResponseHeaderModifier"]) {
     if (filters.filter((filter) => textAt(filter, "type") === word).length > 1) {
-      causes.push(invalid(path, "array", `${word} filter cannot be repeated`));
+      causes.push(broken(path, `${word} filter cannot be repeated`));
     }
   }
   return causes;
@@ -398,8 +394,8 @@ export function checkName(name: string, format: "label" | "subdomain" | "path-se
       "metadata.name",
       name,
       format === "label"
-        ? "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character"
-        : "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
+        ? "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+        : "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')",
     ),
   ];
 }

@@ -44,7 +44,7 @@ export const intOrString = (limits: Limits = {}): Schema => ({ "x-kubernetes-int
 export const quantity = (): Schema => ({ "x-kubernetes-int-or-string": true, format: "quantity" });
 export const time = (): Schema => ({ type: "string", format: "date-time" });
 /** Any JSON: fields that Weft neither reads nor judges. */
-export const any = (): Schema => ({ "x-kubernetes-preserve-unknown-fields": true });
+export const anything = (): Schema => ({ "x-kubernetes-preserve-unknown-fields": true });
 /** An object whose fields are not judged. */
 export const anyObject = (): Schema => ({ type: "object", "x-kubernetes-preserve-unknown-fields": true });
 export const mapOf = (value: Schema): Schema => ({ type: "object", additionalProperties: value });

@@ -12,6 +12,8 @@ import { isRecord } from "../../shape.js";
 export interface ContractTarget extends AsyncDisposable {
   /** How to reach it as somebody who may do anything. */
   readonly server: KubeServer;
+  /** Makes the server forget the versions before now. Needed when the contract is told that it can. */
+  compact?(): Promise<void>;
 }
 
 /** What the rules of the contract work with: a client, and a namespace of their own that is deleted at the end. */
@@ -19,10 +21,12 @@ export interface ContractWorld {
   readonly client: KubeClient;
   readonly server: KubeServer;
   readonly namespace: string;
+  readonly compacts: boolean;
+  compact(): Promise<void>;
 }
 
 /** Prepares the world before the first rule and takes it down after the last. */
-export function useWorld(create: () => Promise<ContractTarget>): ContractWorld {
+export function useWorld(create: () => Promise<ContractTarget>, compacts: boolean): ContractWorld {
   const namespace = `weft-contract-${randomBytes(4).toString("hex")}`;
   let opened: { readonly target: ContractTarget; readonly client: KubeClient } | undefined;
   const ready = (): { readonly target: ContractTarget; readonly client: KubeClient } => {
@@ -51,6 +55,10 @@ export function useWorld(create: () => Promise<ContractTarget>): ContractWorld {
       return ready().target.server;
     },
     namespace,
+    compacts,
+    async compact() {
+      await ready().target.compact?.();
+    },
   };
 }
 
