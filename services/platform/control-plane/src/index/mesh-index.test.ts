@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { serviceKey } from "../model/keys.js";
 import { danglingNames } from "../publish/consistency.js";
-import { ResourceSet } from "../publish/resource-set.js";
+import { type PublishedSet, ResourceSet } from "../publish/resource-set.js";
 import type { Change } from "../source/source.js";
 import { endpointsAre, grantIs, parent, routeGone, routeIs, serviceGone, serviceIs } from "../testing/objects.js";
 import { translateService } from "../translate/translate.js";
@@ -81,12 +81,16 @@ describe("the index", () => {
         const index = new MeshIndex();
         const incremental = new ResourceSet();
         const outcomes = new Map<string, string>();
+        let checked: PublishedSet | undefined;
         for (const each of changes) {
           for (const key of index.apply(each).services) {
             const translation = translateService(index, key);
             incremental.put(key, translation);
             outcomes.set(key, JSON.stringify(translation.outcomes));
           }
+          const set = incremental.freeze();
+          expect(danglingNames(set, checked)).toEqual([]);
+          checked = set;
         }
         const rebuilt = new ResourceSet();
         for (const key of index.allServices()) {

@@ -102,7 +102,7 @@ export class Publisher implements SnapshotCache, Disposable {
     this.#touched.clear();
     for (const { key, translation } of translated) this.#resources.put(key, translation);
     const set = this.#resources.freeze();
-    const dangling = danglingNames(set);
+    const dangling = danglingNames(set, this.#published?.set);
     if (dangling.length > 0) {
       // A fault of ours. What is published stays; the next change tries again.
       logger.error("snapshot withheld: it names what does not exist", { dangling: dangling.slice(0, 10) });
