@@ -10,7 +10,7 @@ import { expect, test } from "vitest";
 import { createMesh, type Mesh, type MeshOptions } from "./mesh.js";
 import { serve } from "./server/serve.js";
 import { bytesOf, startEcho, textOf } from "./testing/echo.js";
-import { clusterOf, type RouteInit, routedTarget, routeTo, TestControlPlane } from "./testing/index.js";
+import { clusterOf, type RouteInit, routedTarget, routeTo, serverListener, TestControlPlane } from "./testing/index.js";
 
 const transport = createGrpcJsTransport();
 const node = { id: "tests-1.shop", namespace: "shop" };
@@ -280,6 +280,28 @@ test("interceptors see the call, its headers and its answer", async () => {
   expect(seen).toEqual(["Echo true", "EchoEach true"]);
 });
 
+test("a process that only serves is not ready until a control plane has answered, and then from its snapshot on", async () => {
+  await using folder = await temporaryFolder();
+  await using plane = await startPlane();
+  await plane.stop();
+  const routes = (): void => {};
+  const at = { host: "127.0.0.1", port: 0 };
+  {
+    await using mesh = await startMesh(plane, { snapshotDir: folder.path });
+    const server = await mesh.serve(routes, at);
+    const name = `grpc/server?xds.resource.listening_address=127.0.0.1:${server.port}`;
+    expect(mesh.state.value).toEqual({ t: "not ready", reasons: [`server waits for listener "${name}"`] });
+    plane.publish([serverListener("127.0.0.1", server.port)]);
+    await plane.start();
+    await mesh.state.until((state) => state.t === "ready", AbortSignal.timeout(10_000));
+    Object.assign(at, { port: server.port });
+  }
+  await plane.stop();
+  await using mesh = await startMesh(plane, { snapshotDir: folder.path });
+  await mesh.serve(routes, at);
+  expect(mesh.state.value).toEqual({ t: "ready" });
+});
+
 test("a target outside the mesh is found by name lookup alone", async () => {
   await using server = await startEcho(transport, "outside");
   await using mesh = await createMesh({ transport, node });
@@ -323,4 +345,19 @@ test("a server that asks to be left alone is left alone, over a real connection"
   expect(textOf(payload)).toBe("rested");
   expect((times[1] ?? 0) - (times[0] ?? 0)).toBeGreaterThan(390);
   expect(seen).toEqual([null, "1"]);
+});
+
+test("a server is not ready before a control plane has answered for it, and is without one that was configured", async () => {
+  await using plane = await startPlane();
+  await using mesh = await startMesh(plane);
+  await using server = await mesh.serve(() => {}, { host: "127.0.0.1", port: 0 });
+  const name = `grpc/server?xds.resource.listening_address=127.0.0.1:${server.port}`;
+  expect(mesh.state.value).toEqual({ t: "not ready", reasons: [`server waits for listener ${JSON.stringify(name)}`] });
+  plane.publish([...routedTarget("other.shop")]);
+  await mesh.state.until((state) => state.t === "ready", AbortSignal.timeout(10_000));
+
+  await using alone = await createMesh({ transport, node });
+  await using unknown = await alone.serve(() => {}, { host: "127.0.0.1", port: 0 });
+  expect(unknown.port).toBeGreaterThan(0);
+  expect(alone.state.value).toEqual({ t: "ready" });
 });

@@ -5,7 +5,7 @@ import type { Transport as ConnectTransport, Interceptor } from "@connectrpc/con
 import { NodeSchema } from "@weft/contracts/envoy/config/core/v3";
 import { type Clock, type Logger, Scope, silentLogger, systemClock, type Watch, WatchSource } from "@weft/foundation";
 import type { Transport } from "@weft/wire";
-import { type AdsClient, createAdsClient } from "@weft/xds";
+import { type AdsClient, createAdsClient, type ResourceState } from "@weft/xds";
 import { type CallLimits, defaultCallLimits } from "./call/call.js";
 import { createRetryBudget } from "./call/retry-budget.js";
 import { connectControlPlane } from "./control-plane.js";
@@ -13,13 +13,13 @@ import { describeMesh, type MeshDescription } from "./describe.js";
 import { adsSource, type ConfigSource } from "./resolver/config-source.js";
 import type { Lookup } from "./resolver/dns-cluster.js";
 import { Resolver } from "./resolver/resolver.js";
+import type { ListenerConfig } from "./resources/listener.js";
 import type { MeshServer } from "./server/mesh-server.js";
 import type { Routes } from "./server/router.js";
 import { type ServeOptions, serve } from "./server/serve.js";
 import { keepSaved } from "./snapshot/keep-saved.js";
-import type { Snapshot } from "./snapshot/snapshot.js";
 import { openSnapshotStore } from "./snapshot/store.js";
-import { SubchannelPool } from "./subchannel/pool.js";
+import { addressText, SubchannelPool } from "./subchannel/pool.js";
 import { parseTarget } from "./target.js";
 import { createTelemetry, type Telemetry } from "./telemetry/telemetry.js";
 import { createConnectTransport } from "./transport/connect-transport.js";
@@ -61,7 +61,7 @@ export interface TargetOptions {
 
 export type MeshState =
   | { readonly t: "ready" }
-  /** A target has not been resolved yet; each reason names what is missing. */
+  /** A target has not been resolved yet, or no control plane has answered for a server; each reason names what is missing. */
   | { readonly t: "not ready"; readonly reasons: readonly string[] };
 
 /** The data plane of one process. Dispose: servers drain at once, calls in flight end UNAVAILABLE, connections close. */
@@ -73,7 +73,7 @@ export interface Mesh extends AsyncDisposable {
   to(target: string, options?: TargetOptions): ConnectTransport;
   /** Serves Connect handlers; see {@link serve}. */
   serve(routes: Routes, options: Omit<ServeOptions, "transport" | "clock" | "telemetry">): Promise<MeshServer>;
-  /** Ready once every target has routes, or an answer that says why it has none. */
+  /** Ready once every target has routes, or an answer that says why it has none, and the control plane knows the servers. */
   readonly state: Watch<MeshState>;
   /** What the mesh believes, as JSON, for `/config`. */
   describe(): MeshDescription;
@@ -114,7 +114,7 @@ export async function createMesh(options: MeshOptions): Promise<Mesh> {
   if (ads !== undefined && store !== undefined) {
     scope.use(keepSaved({ accepted: ads.accepted, store, clock, logger: log }));
   }
-  return new RunningMesh({ options, scope, resolver, ads, clock, random, logger });
+  return new RunningMesh({ options, scope, source, resolver, ads, clock, random, logger });
 }
 
 function nodeOf(node: MeshNode) {
@@ -125,6 +125,11 @@ function nodeOf(node: MeshNode) {
     userAgentName: "weft",
     userAgentVersionType: { case: "userAgentVersion", value: "0.1.0" },
   });
+}
+
+/** The name under which a control plane has a server's listener (gRFC A36). */
+function serverListenerName(address: { readonly host: string; readonly port: number }): string {
+  return `grpc/server?xds.resource.listening_address=${addressText(address)}`;
 }
 
 class RunningMesh implements Mesh {
@@ -138,10 +143,14 @@ class RunningMesh implements Mesh {
   readonly #telemetry: Telemetry;
   readonly #state = new WatchSource<MeshState>({ t: "ready" });
   readonly #environments = new Map<string, TargetEnvironment>();
+  readonly #source: ConfigSource | undefined;
+  /** The listeners of servers, by name. */
+  readonly #listeners = new Map<string, Watch<ResourceState<ListenerConfig>>>();
 
   constructor(parts: {
     readonly options: MeshOptions;
     readonly scope: Scope;
+    readonly source: ConfigSource | undefined;
     readonly resolver: Resolver;
     readonly ads: AdsClient | undefined;
     readonly clock: Clock;
@@ -150,13 +159,14 @@ class RunningMesh implements Mesh {
   }) {
     this.#options = parts.options;
     this.#scope = parts.scope;
+    this.#source = parts.source;
     this.#resolver = parts.resolver;
     this.#ads = parts.ads;
     this.#clock = parts.clock;
     this.#random = parts.random;
     this.#logger = parts.logger;
     this.#telemetry = parts.options.telemetry ?? createTelemetry({ clock: parts.clock });
-    this.#resolver.snapshot.subscribe((snapshot) => this.#onSnapshot(snapshot));
+    this.#resolver.snapshot.subscribe(() => this.#judge());
   }
 
   get state(): Watch<MeshState> {
@@ -188,6 +198,8 @@ class RunningMesh implements Mesh {
 
   async serve(routes: Routes, options: Omit<ServeOptions, "transport" | "clock" | "telemetry">): Promise<MeshServer> {
     const { transport } = this.#options;
+    // Before anything listens: a new process is not ready until a control plane has answered for it.
+    if (options.port !== 0) this.#resolver.addServer(serverListenerName(options));
     const server = await serve(routes, {
       logger: this.#logger,
       ...options,
@@ -195,7 +207,23 @@ class RunningMesh implements Mesh {
       clock: this.#clock,
       telemetry: this.#telemetry,
     });
-    return this.#scope.use(server);
+    this.#resolver.addServer(serverListenerName(options.port === 0 ? server : options));
+    this.#scope.use(server);
+    if (this.#source !== undefined) this.#awaitListener(this.#source, server);
+    return server;
+  }
+
+  #awaitListener(source: ConfigSource, { host, port }: MeshServer): void {
+    const address = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+    const name = `grpc/server?xds.resource.listening_address=${address}`;
+    const listener = source.listeners.subscribe(name);
+    const changes = listener.state.subscribe(() => this.#judge());
+    this.#scope.defer(() => {
+      changes[Symbol.dispose]();
+      listener[Symbol.dispose]();
+    });
+    this.#listeners.set(name, listener.state);
+    this.#judge();
   }
 
   describe(): MeshDescription {
@@ -211,7 +239,7 @@ class RunningMesh implements Mesh {
   }
 
   #onSnapshot(snapshot: Snapshot): void {
-    const reasons: string[] = [];
+    const reasons = snapshot.unanswered.map((name) => `server waits for listener ${JSON.stringify(name)}`);
     for (const [name, view] of snapshot.targets) {
       if (view.t === "pending") reasons.push(`target ${JSON.stringify(name)} waits for ${view.missing}`);
     }

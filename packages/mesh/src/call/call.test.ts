@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { roundRobin } from "../balancer/round-robin.js";
 import { EndpointSet } from "../resolver/endpoint-set.js";
 import type { RouteAction, VirtualHost } from "../route/route.js";
-import type { ClusterView, Snapshot, TargetView } from "../snapshot/snapshot.js";
+import { type ClusterView, emptySnapshot, type Snapshot, type TargetView } from "../snapshot/snapshot.js";
 import { SubchannelPool } from "../subchannel/pool.js";
 import { createTelemetry } from "../telemetry/telemetry.js";
 import { ScriptedTransport } from "../testing/scripted-transport.js";
@@ -27,7 +27,7 @@ function start(
   const transport = new ScriptedTransport({ autoUp: options.ready ?? true });
   const clock = new FakeClock();
   const pool = new SubchannelPool({ transport, clock, random: () => 0.5 });
-  const snapshot = new WatchSource<Snapshot>({ targets: new Map(), clusters: new Map() });
+  const snapshot = new WatchSource<Snapshot>(emptySnapshot);
   const forward = {
     t: "forward",
     clusters: [{ name: "c", weight: 1, requestHeaders: undefined, responseHeaders: undefined }],
@@ -40,7 +40,7 @@ function start(
   const target: TargetView = { t: "ready", host };
   const publish = (): void => {
     const cluster: ClusterView = set.view ?? { t: "pending", missing: "endpoints" };
-    snapshot.set({ targets: new Map([["t", target]]), clusters: new Map([["c", cluster]]) });
+    snapshot.set({ targets: new Map([["t", target]]), clusters: new Map([["c", cluster]]), unanswered: [] });
   };
   const set: EndpointSet = new EndpointSet({ pool, clock, random: () => 0, onChange: publish });
   const endpoints = ["a", "b"].map((name) => ({ host: name, port: 1, priority: 0 }));

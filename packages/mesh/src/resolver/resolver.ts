@@ -1,4 +1,6 @@
 import { type Clock, type Logger, type Watch, WatchSource } from "@weft/foundation";
+import type { ResourceSubscription } from "@weft/xds";
+import type { ListenerConfig } from "../resources/listener.js";
 import { type ClusterView, emptySnapshot, type Snapshot, type TargetView } from "../snapshot/snapshot.js";
 import type { SubchannelPool } from "../subchannel/pool.js";
 import type { Target } from "../target.js";
@@ -47,6 +49,7 @@ export class Resolver implements Disposable {
   readonly #snapshot = new WatchSource<Snapshot>(emptySnapshot);
   readonly #targets = new Map<string, TargetSource>();
   readonly #clusters = new Map<string, ClusterSlot>();
+  readonly #servers = new Map<string, ResourceSubscription<ListenerConfig>>();
   #buildDue = false;
   #over = false;
 
@@ -64,6 +67,17 @@ export class Resolver implements Disposable {
     const source = this.#createTarget(target);
     if (source === undefined) return;
     this.#targets.set(target.key, source);
+    this.#build();
+  }
+
+  /** Asks for the listener of a server of this process: its answer is the first sign of a control plane to a process that calls nobody. */
+  addServer(name: string): void {
+    const { source } = this.#options;
+    if (source === undefined || this.#servers.has(name) || this.#over) return;
+    const subscription = source.listeners.subscribe(name);
+    // Ends with the source: a subscription without readers costs nothing.
+    subscription.state.subscribe(() => this.#changed());
+    this.#servers.set(name, subscription);
     this.#build();
   }
 
@@ -88,6 +102,8 @@ export class Resolver implements Disposable {
     this.#over = true;
     for (const target of this.#targets.values()) target[Symbol.dispose]();
     this.#targets.clear();
+    for (const server of this.#servers.values()) server[Symbol.dispose]();
+    this.#servers.clear();
     this.#snapshot.set(emptySnapshot);
   }
 
@@ -140,9 +156,11 @@ export class Resolver implements Disposable {
     for (const [name, target] of this.#targets) targets.set(name, target.advance());
     const clusters = new Map<string, ClusterView>();
     for (const [name, { cluster }] of this.#clusters) clusters.set(name, cluster.view);
+    const unanswered = [...this.#servers].filter(([, { state }]) => state.value.t === "pending").map(([name]) => name);
     const before = this.#snapshot.value;
-    if (sameEntries(targets, before.targets) && sameEntries(clusters, before.clusters)) return;
-    this.#snapshot.set({ targets, clusters });
+    const sameServers = unanswered.join() === before.unanswered.join();
+    if (sameServers && sameEntries(targets, before.targets) && sameEntries(clusters, before.clusters)) return;
+    this.#snapshot.set({ targets, clusters, unanswered });
   }
 }
 

@@ -87,9 +87,17 @@ export class XdsTarget implements TargetSource {
       this.#leaveRds();
       return this.#without(listener, what);
     }
+    if (listener.value.t === "server") {
+      this.#use(undefined);
+      return { t: "failed", message: `${what} is a server's` };
+    }
     if (listener.value.t === "inline") {
       this.#leaveRds();
       return this.#route(listener.value.routeConfig);
+    }
+    if (listener.value.t === "server") {
+      this.#leaveRds();
+      return this.#without({ t: "refused", error: "it is a server's" }, what);
     }
     const name = listener.value.routeConfigName;
     const routes = this.#routesOf(name);

@@ -10,6 +10,8 @@ export interface Snapshot {
   /** By listener name, or by the whole of a `dns:///` target. */
   readonly targets: ReadonlyMap<string, TargetView>;
   readonly clusters: ReadonlyMap<string, ClusterView>;
+  /** Listeners of this process's own servers that no control plane has answered for yet. */
+  readonly unanswered: readonly string[];
 }
 
 export type TargetView =
@@ -28,4 +30,4 @@ export type ClusterView =
     }
   | { readonly t: "failed"; readonly message: string };
 
-export const emptySnapshot: Snapshot = { targets: new Map(), clusters: new Map() };
+export const emptySnapshot: Snapshot = { targets: new Map(), clusters: new Map(), unanswered: [] };

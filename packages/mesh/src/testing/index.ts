@@ -5,5 +5,6 @@ export {
   type RouteInit,
   routedTarget,
   routeTo,
+  serverListener,
   TestControlPlane,
 } from "./test-control-plane.js";

@@ -37,6 +37,15 @@ export function routedTarget(name: string, routes: readonly RouteInit[] = [route
   ];
 }
 
+/** The listener of a server, as a control plane has it for every address that is asked for. */
+export function serverListener(host: string, port: number): EncodedResource {
+  const address = { address: host, portSpecifier: { case: "portValue" as const, value: port } };
+  return listenerResource({
+    name: `grpc/server?xds.resource.listening_address=${host}:${port}`,
+    address: { address: { case: "socketAddress", value: address } },
+  });
+}
+
 /** A route that takes every call to one cluster. */
 export function routeTo(cluster: string): RouteInit {
   return {
