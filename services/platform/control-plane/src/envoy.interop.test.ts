@@ -65,16 +65,16 @@ function startEnvoy(port: number): Disposable & { readonly pid: number | undefin
 
 /** All clusters, and the routes of one Service at a listener of its own; Envoy takes no listener of a proxyless client. */
 function bootstrap(port: number): object {
-  const any = (type: string, more: object = {}) => ({
+  const typed = (type: string, more: object = {}) => ({
     "@type": `type.googleapis.com/envoy.extensions.${type}`,
     ...more,
   });
   const ads = { ads: {}, resource_api_version: "V3" };
   const address = (port_value: number) => ({ socket_address: { address: "127.0.0.1", port_value } });
-  const manager = any("filters.network.http_connection_manager.v3.HttpConnectionManager", {
+  const manager = typed("filters.network.http_connection_manager.v3.HttpConnectionManager", {
     stat_prefix: "edge",
     rds: { route_config_name: "catalog.shop:8080", config_source: ads },
-    http_filters: [{ name: "envoy.filters.http.router", typed_config: any("filters.http.router.v3.Router") }],
+    http_filters: [{ name: "envoy.filters.http.router", typed_config: typed("filters.http.router.v3.Router") }],
   });
   return {
     node: { id: "envoy.shop", cluster: "shop", metadata: { NAMESPACE: "shop" } },
@@ -101,7 +101,7 @@ function bootstrap(port: number): object {
           name: "ads",
           type: "STATIC",
           typed_extension_protocol_options: {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": any("upstreams.http.v3.HttpProtocolOptions", {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed("upstreams.http.v3.HttpProtocolOptions", {
               explicit_http_config: { http2_protocol_options: {} },
             }),
           },
