@@ -75,7 +75,7 @@ export class LazyHandlerContext implements HandlerContext {
     return this.#responseTrailer === undefined ? undefined : metadataFromHeaders(this.#responseTrailer);
   }
 
-  /** The call is over, one way or another. */
+  /** The call is over; `reason` becomes the signal's, an AbortError when there is none. */
   end(reason: unknown): void {
     if (this.#ended !== undefined) return;
     this.#ended = { reason };

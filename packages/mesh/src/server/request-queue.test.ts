@@ -19,7 +19,7 @@ describe("the requests of a stream", () => {
     const queue = new RequestQueue<number>(() => {});
     queue.push(1);
     queue.finish();
-    queue.fail(new Error("too late"));
+    queue.fail(() => new Error("too late"));
     const all: number[] = [];
     for await (const value of queue) all.push(value);
     expect(all).toEqual([1]);
@@ -29,7 +29,7 @@ describe("the requests of a stream", () => {
   test("that fail reject each who waits, and each who comes later", async () => {
     const queue = new RequestQueue<number>(() => {});
     const waiting = [queue.next(), queue.next()];
-    queue.fail(new Error("gone"));
+    queue.fail(() => new Error("gone"));
     for (const each of waiting) await expect(each).rejects.toThrow("gone");
     await expect(queue.next()).rejects.toThrow("gone");
   });

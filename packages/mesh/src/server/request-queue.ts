@@ -6,7 +6,7 @@ export class RequestQueue<T> implements AsyncIterableIterator<T> {
   readonly #ask: () => void;
   readonly #arrived: T[] = [];
   readonly #waiting: { resolve(result: IteratorResult<T, undefined>): void; reject(error: unknown): void }[] = [];
-  #end: { readonly t: "done" } | { readonly t: "failed"; readonly error: unknown } | undefined;
+  #end: { readonly t: "done" } | { readonly t: "failed"; readonly error: () => unknown } | undefined;
 
   constructor(ask: () => void) {
     this.#ask = ask;
@@ -24,17 +24,17 @@ export class RequestQueue<T> implements AsyncIterableIterator<T> {
     for (const waiting of this.#waiting.splice(0)) waiting.resolve({ done: true, value: undefined });
   }
 
-  /** The call is over before its client was done. */
-  fail(error: unknown): void {
+  /** The call is over before its client was done; `error` makes what the reader is told. */
+  fail(error: () => unknown): void {
     this.#end ??= { t: "failed", error };
-    for (const waiting of this.#waiting.splice(0)) waiting.reject(error);
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(error());
   }
 
   next(): Promise<IteratorResult<T, undefined>> {
     const message = this.#arrived.shift();
     if (message !== undefined) return Promise.resolve({ done: false, value: message });
     if (this.#end?.t === "done") return Promise.resolve({ done: true, value: undefined });
-    if (this.#end?.t === "failed") return Promise.reject(this.#end.error);
+    if (this.#end?.t === "failed") return Promise.reject(this.#end.error());
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
       this.#ask();

@@ -212,8 +212,9 @@ export class ServerCall implements ServerStreamEvents {
   #finish(status: Status, reason: unknown): void {
     this.#over = true;
     this.#telemetry.end(status);
-    this.#requests.fail(reason ?? errorOfStatus({ code: StatusCode.cancelled, message: "the call is over" }));
-    this.#context.end(reason ?? new DOMException("the call is over", "AbortError"));
+    // Errors are made only for who asks: one costs more than the rest of a small call.
+    this.#requests.fail(() => reason ?? errorOfStatus({ code: StatusCode.cancelled, message: "the call is over" }));
+    this.#context.end(reason);
     this.#resume?.();
     this.#stopReplies();
     this.#onEnd?.();
