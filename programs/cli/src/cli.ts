@@ -101,7 +101,9 @@ function parse(
       options: { ...command.options, state: { type: "string" }, help: { type: "boolean", short: "h" } },
     });
   } catch (error) {
-    throw new CommandError(`${error instanceof Error ? error.message : String(error)}: see "weft help ${name}"`, 2);
+    // Node adds a sentence on how to pass names that begin with a dash: nobody who mistyped an option wants that.
+    const [message = ""] = (error instanceof Error ? error.message : String(error)).split(". ");
+    throw new CommandError(`${message[0]?.toLowerCase()}${message.slice(1)}: see "weft help ${name}"`, 2);
   }
 }
 

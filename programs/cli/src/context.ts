@@ -30,6 +30,8 @@ export async function withCluster(
     return await work(client);
   } catch (error) {
     if (isKubeError(error)) throw new CommandError(error.message);
+    if (error instanceof DOMException && error.name === "TimeoutError")
+      throw new CommandError("the laptop does not answer");
     throw error;
   }
 }

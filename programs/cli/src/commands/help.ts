@@ -1,7 +1,7 @@
 import type { CommandName } from "../context.js";
 
-const common = `  --state DIR   where this laptop keeps things (default: .weft in the checkout)
-  -h, --help    show this help
+const common = `  --state DIR     where this laptop keeps things (default: .weft in the checkout)
+  -h, --help      show this help
 `;
 
 const texts: Readonly<
@@ -10,9 +10,9 @@ const texts: Readonly<
   up: {
     brief: "start the laptop cluster and keep it up until Ctrl-C",
     usage: "weft up [--overlay DIR] [--explain] [--no-sample]",
-    options: `  --overlay DIR run this kustomization (default: k8s/overlays/laptop)
-  --explain     list the manifest fields that mean nothing on one machine, and start nothing
-  --no-sample   place no sample order
+    options: `  --overlay DIR   run this kustomization (default: k8s/overlays/laptop)
+  --explain       list the manifest fields that mean nothing on one machine, and start nothing
+  --no-sample     place no sample order
 `,
   },
   status: {
@@ -23,8 +23,8 @@ const texts: Readonly<
   logs: {
     brief: "print what the Pods of a Deployment wrote",
     usage: "weft logs NAME [-f] [--tail N] [-p]",
-    options: `  -f, --follow  go on as they write, new Pods too
-  --tail N      only the last N lines of each Pod
+    options: `  -f, --follow    go on as they write, new Pods too
+  --tail N        only the last N lines of each Pod
   -p, --previous  the run before the last restart
 `,
   },

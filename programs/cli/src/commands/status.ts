@@ -6,14 +6,16 @@ import { formatTable } from "../terminal.js";
 
 /** A process that does not answer by then is shown as such: status never hangs. */
 const answerMs = 3_000;
+const apiMs = 5_000;
 
 export function status(context: CommandContext): Promise<number> {
   return withCluster(context, async (client) => {
+    const signal = AbortSignal.timeout(apiMs);
     const [deployments, pods, services, slices] = await Promise.all([
-      client.list(kinds.deployment),
-      client.list(kinds.pod),
-      client.list(kinds.service),
-      client.list(kinds.endpointSlice),
+      client.list(kinds.deployment, { signal }),
+      client.list(kinds.pod, { signal }),
+      client.list(kinds.service, { signal }),
+      client.list(kinds.endpointSlice, { signal }),
     ]);
     const lines = deployments.items.map((deployment) => lineOf(deployment, pods.items));
     const table = [

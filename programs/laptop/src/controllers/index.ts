@@ -1,4 +1,4 @@
-export { type Databases, startDatabases } from "./databases.js";
+export { startDatabases } from "./databases.js";
 export { startEndpointSlices } from "./endpoint-slices.js";
 export { type LoadBalancers, startLoadBalancers } from "./load-balancers.js";
 export { startServiceNames } from "./service-names.js";

@@ -1,4 +1,4 @@
-/** One call of the Connect protocol with JSON, as any HTTP client can make it. */
+/** A call of the Connect protocol with JSON, as every HTTP client can make it. */
 export interface ConnectCall {
   /** `http://127.0.0.1:8080`. */
   readonly origin: string;
