@@ -346,18 +346,3 @@ test("a server that asks to be left alone is left alone, over a real connection"
   expect((times[1] ?? 0) - (times[0] ?? 0)).toBeGreaterThan(390);
   expect(seen).toEqual([null, "1"]);
 });
-
-test("a server is not ready before a control plane has answered for it, and is without one that was configured", async () => {
-  await using plane = await startPlane();
-  await using mesh = await startMesh(plane);
-  await using server = await mesh.serve(() => {}, { host: "127.0.0.1", port: 0 });
-  const name = `grpc/server?xds.resource.listening_address=127.0.0.1:${server.port}`;
-  expect(mesh.state.value).toEqual({ t: "not ready", reasons: [`server waits for listener ${JSON.stringify(name)}`] });
-  plane.publish([...routedTarget("other.shop")]);
-  await mesh.state.until((state) => state.t === "ready", AbortSignal.timeout(10_000));
-
-  await using alone = await createMesh({ transport, node });
-  await using unknown = await alone.serve(() => {}, { host: "127.0.0.1", port: 0 });
-  expect(unknown.port).toBeGreaterThan(0);
-  expect(alone.state.value).toEqual({ t: "ready" });
-});

@@ -5,7 +5,7 @@ import type { Transport as ConnectTransport, Interceptor } from "@connectrpc/con
 import { NodeSchema } from "@weft/contracts/envoy/config/core/v3";
 import { type Clock, type Logger, Scope, silentLogger, systemClock, type Watch, WatchSource } from "@weft/foundation";
 import type { Transport } from "@weft/wire";
-import { type AdsClient, createAdsClient, type ResourceState } from "@weft/xds";
+import { type AdsClient, createAdsClient } from "@weft/xds";
 import { type CallLimits, defaultCallLimits } from "./call/call.js";
 import { createRetryBudget } from "./call/retry-budget.js";
 import { connectControlPlane } from "./control-plane.js";
@@ -13,11 +13,11 @@ import { describeMesh, type MeshDescription } from "./describe.js";
 import { adsSource, type ConfigSource } from "./resolver/config-source.js";
 import type { Lookup } from "./resolver/dns-cluster.js";
 import { Resolver } from "./resolver/resolver.js";
-import type { ListenerConfig } from "./resources/listener.js";
 import type { MeshServer } from "./server/mesh-server.js";
 import type { Routes } from "./server/router.js";
 import { type ServeOptions, serve } from "./server/serve.js";
 import { keepSaved } from "./snapshot/keep-saved.js";
+import type { Snapshot } from "./snapshot/snapshot.js";
 import { openSnapshotStore } from "./snapshot/store.js";
 import { addressText, SubchannelPool } from "./subchannel/pool.js";
 import { parseTarget } from "./target.js";
@@ -114,7 +114,7 @@ export async function createMesh(options: MeshOptions): Promise<Mesh> {
   if (ads !== undefined && store !== undefined) {
     scope.use(keepSaved({ accepted: ads.accepted, store, clock, logger: log }));
   }
-  return new RunningMesh({ options, scope, source, resolver, ads, clock, random, logger });
+  return new RunningMesh({ options, scope, resolver, ads, clock, random, logger });
 }
 
 function nodeOf(node: MeshNode) {
@@ -143,14 +143,10 @@ class RunningMesh implements Mesh {
   readonly #telemetry: Telemetry;
   readonly #state = new WatchSource<MeshState>({ t: "ready" });
   readonly #environments = new Map<string, TargetEnvironment>();
-  readonly #source: ConfigSource | undefined;
-  /** The listeners of servers, by name. */
-  readonly #listeners = new Map<string, Watch<ResourceState<ListenerConfig>>>();
 
   constructor(parts: {
     readonly options: MeshOptions;
     readonly scope: Scope;
-    readonly source: ConfigSource | undefined;
     readonly resolver: Resolver;
     readonly ads: AdsClient | undefined;
     readonly clock: Clock;
@@ -159,14 +155,13 @@ class RunningMesh implements Mesh {
   }) {
     this.#options = parts.options;
     this.#scope = parts.scope;
-    this.#source = parts.source;
     this.#resolver = parts.resolver;
     this.#ads = parts.ads;
     this.#clock = parts.clock;
     this.#random = parts.random;
     this.#logger = parts.logger;
     this.#telemetry = parts.options.telemetry ?? createTelemetry({ clock: parts.clock });
-    this.#resolver.snapshot.subscribe(() => this.#judge());
+    this.#resolver.snapshot.subscribe((snapshot) => this.#onSnapshot(snapshot));
   }
 
   get state(): Watch<MeshState> {
@@ -208,22 +203,7 @@ class RunningMesh implements Mesh {
       telemetry: this.#telemetry,
     });
     this.#resolver.addServer(serverListenerName(options.port === 0 ? server : options));
-    this.#scope.use(server);
-    if (this.#source !== undefined) this.#awaitListener(this.#source, server);
-    return server;
-  }
-
-  #awaitListener(source: ConfigSource, { host, port }: MeshServer): void {
-    const address = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
-    const name = `grpc/server?xds.resource.listening_address=${address}`;
-    const listener = source.listeners.subscribe(name);
-    const changes = listener.state.subscribe(() => this.#judge());
-    this.#scope.defer(() => {
-      changes[Symbol.dispose]();
-      listener[Symbol.dispose]();
-    });
-    this.#listeners.set(name, listener.state);
-    this.#judge();
+    return this.#scope.use(server);
   }
 
   describe(): MeshDescription {

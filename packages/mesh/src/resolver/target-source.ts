@@ -95,10 +95,6 @@ export class XdsTarget implements TargetSource {
       this.#leaveRds();
       return this.#route(listener.value.routeConfig);
     }
-    if (listener.value.t === "server") {
-      this.#leaveRds();
-      return this.#without({ t: "refused", error: "it is a server's" }, what);
-    }
     const name = listener.value.routeConfigName;
     const routes = this.#routesOf(name);
     if (routes.t === "present") return this.#route(routes.value);

@@ -29,7 +29,8 @@ const routerUrl = "type.googleapis.com/envoy.extensions.filters.http.router.v3.R
 
 function parseListener(message: Listener): Parsed<ListenerConfig> {
   const any = message.apiListener?.apiListener;
-  if (any === undefined) return message.address === undefined ? refused("no api_listener") : parsed({ t: "server" });
+  if (any === undefined)
+    return message.address === undefined ? refused("no api_listener") : parseServerListener(message);
   if (any.typeUrl !== managerUrl) return refused(`api_listener is a ${any.typeUrl}, not a HttpConnectionManager`);
   const manager = fromBinary(HttpConnectionManagerSchema, any.value);
   const unknown = unknownFilter(manager);
