@@ -219,7 +219,7 @@ class RunningMesh implements Mesh {
   }
 
   #onSnapshot(snapshot: Snapshot): void {
-    const reasons = snapshot.unanswered.map((name) => `server waits for listener ${JSON.stringify(name)}`);
+    const reasons = [...snapshot.serverReasons];
     for (const [name, view] of snapshot.targets) {
       if (view.t === "pending") reasons.push(`target ${JSON.stringify(name)} waits for ${view.missing}`);
     }

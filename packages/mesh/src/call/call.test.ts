@@ -40,7 +40,7 @@ function start(
   const target: TargetView = { t: "ready", host };
   const publish = (): void => {
     const cluster: ClusterView = set.view ?? { t: "pending", missing: "endpoints" };
-    snapshot.set({ targets: new Map([["t", target]]), clusters: new Map([["c", cluster]]), unanswered: [] });
+    snapshot.set({ targets: new Map([["t", target]]), clusters: new Map([["c", cluster]]), serverReasons: [] });
   };
   const set: EndpointSet = new EndpointSet({ pool, clock, random: () => 0, onChange: publish });
   const endpoints = ["a", "b"].map((name) => ({ host: name, port: 1, priority: 0 }));

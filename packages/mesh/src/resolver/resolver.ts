@@ -1,5 +1,5 @@
 import { type Clock, type Logger, type Watch, WatchSource } from "@weft/foundation";
-import type { ResourceSubscription } from "@weft/xds";
+import type { ResourceState, ResourceSubscription } from "@weft/xds";
 import type { ListenerConfig } from "../resources/listener.js";
 import { type ClusterView, emptySnapshot, type Snapshot, type TargetView } from "../snapshot/snapshot.js";
 import type { SubchannelPool } from "../subchannel/pool.js";
@@ -156,12 +156,19 @@ export class Resolver implements Disposable {
     for (const [name, target] of this.#targets) targets.set(name, target.advance());
     const clusters = new Map<string, ClusterView>();
     for (const [name, { cluster }] of this.#clusters) clusters.set(name, cluster.view);
-    const unanswered = [...this.#servers].filter(([, { state }]) => state.value.t === "pending").map(([name]) => name);
+    const serverReasons = [...this.#servers].flatMap(([name, { state }]) => reasonsOf(name, state.value));
     const before = this.#snapshot.value;
-    const sameServers = unanswered.join() === before.unanswered.join();
+    const sameServers = serverReasons.join() === before.serverReasons.join();
     if (sameServers && sameEntries(targets, before.targets) && sameEntries(clusters, before.clusters)) return;
-    this.#snapshot.set({ targets, clusters, unanswered });
+    this.#snapshot.set({ targets, clusters, serverReasons });
   }
+}
+
+function reasonsOf(name: string, listener: ResourceState<ListenerConfig>): readonly string[] {
+  if (listener.t === "pending") return [`server waits for listener ${JSON.stringify(name)}`];
+  // A rule that is not understood may be what guards the service: it is not served without.
+  if (listener.t === "refused") return [`listener ${JSON.stringify(name)} was refused: ${listener.error}`];
+  return [];
 }
 
 function sameEntries<V>(a: ReadonlyMap<string, V>, b: ReadonlyMap<string, V>): boolean {

@@ -53,7 +53,8 @@ function parseListener(message: Listener): Parsed<ListenerConfig> {
 
 /** Each chain must hold nothing but what is done anyway: a call that arrives is handled. */
 function parseServerListener(message: Listener): Parsed<ListenerConfig> {
-  for (const { filters } of message.filterChains) {
+  const fallback = message.defaultFilterChain === undefined ? [] : [message.defaultFilterChain];
+  for (const { filters } of [...message.filterChains, ...fallback]) {
     for (const { name, configType } of filters) {
       if (configType.value?.typeUrl !== managerUrl)
         return refused(`network filter ${JSON.stringify(name)} is not known to this server`);

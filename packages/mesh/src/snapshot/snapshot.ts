@@ -10,8 +10,8 @@ export interface Snapshot {
   /** By listener name, or by the whole of a `dns:///` target. */
   readonly targets: ReadonlyMap<string, TargetView>;
   readonly clusters: ReadonlyMap<string, ClusterView>;
-  /** Listeners of this process's own servers that no control plane has answered for yet. */
-  readonly unanswered: readonly string[];
+  /** Why servers of this process are not ready: no control plane has answered for them, or what it said was refused. */
+  readonly serverReasons: readonly string[];
 }
 
 export type TargetView =
@@ -30,4 +30,4 @@ export type ClusterView =
     }
   | { readonly t: "failed"; readonly message: string };
 
-export const emptySnapshot: Snapshot = { targets: new Map(), clusters: new Map(), unanswered: [] };
+export const emptySnapshot: Snapshot = { targets: new Map(), clusters: new Map(), serverReasons: [] };
