@@ -149,14 +149,26 @@ test("a set that names what does not exist is told of and not published", () => 
     'RouteConfiguration "catalog.shop:8080" names Cluster "catalog.shop:8080", which does not exist',
   ]);
   const errors: string[] = [];
+  let version = 1n;
+  let current = good;
   const publisher = new Publisher({
     clock: new FakeClock(),
     logger: { ...silentLogger, error: (message) => void errors.push(message) },
-    translate: () => ({ ...good, clusters: [edsCluster("other")] }),
-    version: () => 1n,
+    translate: () => current,
+    version: () => version,
   });
+  const names = () =>
+    [...(publisher.snapshotFor(nodeOf("shop"))?.all(TypeUrl.cluster) ?? [])].map(({ name }) => name).join();
   publisher.touch([key], false);
   publisher.start();
-  expect(publisher.snapshotFor(nodeOf("shop"))).toBeUndefined();
+  version = 2n;
+  current = { ...good, clusters: [edsCluster("other")] };
+  publisher.touch([key], true);
   expect(errors).toHaveLength(1);
+  expect(names()).toBe("no-backend,catalog.shop:8080");
+  expect(publisher.snapshotFor(nodeOf("shop"))?.version).toBe("1");
+  version = 3n;
+  current = good;
+  publisher.touch([key], true);
+  expect(publisher.snapshotFor(nodeOf("shop"))?.version).toBe("3");
 });

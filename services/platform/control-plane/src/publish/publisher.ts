@@ -34,6 +34,8 @@ export class Publisher implements SnapshotCache, Disposable {
   readonly #listeners = new Set<() => void>();
   readonly #snapshots = new Map<string, Snapshot>();
   #started = false;
+  /** True after a publication that was withheld: what is known is not what is published. */
+  #withheld = false;
   #timer: Timer | undefined;
   #published: { readonly set: PublishedSet; readonly version: bigint } | undefined;
   #current = 0n;
@@ -70,7 +72,8 @@ export class Publisher implements SnapshotCache, Disposable {
     const published = this.#published;
     if (published === undefined) return undefined;
     // What is known may be newer than what was published, if the news concern nobody: then the snapshot is as new.
-    const newest = this.#touched.size === 0 ? this.#options.version() : published.version;
+    const isAll = this.#touched.size === 0 && !this.#withheld;
+    const newest = isAll ? this.#options.version() : published.version;
     if (newest > this.#current) {
       this.#current = newest;
       this.#snapshots.clear();
@@ -103,7 +106,8 @@ export class Publisher implements SnapshotCache, Disposable {
     for (const { key, translation } of translated) this.#resources.put(key, translation);
     const set = this.#resources.freeze();
     const dangling = danglingNames(set, this.#published?.set);
-    if (dangling.length > 0) {
+    this.#withheld = dangling.length > 0;
+    if (this.#withheld) {
       // A fault of ours. What is published stays; the next change tries again.
       logger.error("snapshot withheld: it names what does not exist", { dangling: dangling.slice(0, 10) });
       return;
