@@ -1,3 +1,7 @@
+import { randomUUID } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Parsed } from "@weft/foundation";
 import type { ChassisConfig } from "../config/chassis-table.js";
 import type { ConfigError, Environment } from "../config/table.js";
@@ -42,7 +46,9 @@ export async function startService<Config extends ChassisConfig>(
   options: StartOptions<Config>,
 ): Promise<RunningService> {
   const { config: definition, wire, env = {}, ...run } = options;
-  const config = definition.parse({ ...testEnvironment, ...env });
+  // Made by the mesh when it first has something to keep.
+  const snapshots = join(tmpdir(), `weft-snapshots-${randomUUID()}`);
+  const config = definition.parse({ ...testEnvironment, WEFT_SNAPSHOT_DIR: snapshots, ...env });
   if (!config.ok) throw new Error(config.error.text);
   const host = createFakeHost();
   let bound = { admin: 0, debug: 0 };
@@ -72,6 +78,7 @@ export async function startService<Config extends ChassisConfig>(
     async [Symbol.asyncDispose]() {
       host.raise("SIGTERM");
       await host.exited;
+      await rm(snapshots, { recursive: true, force: true });
     },
   };
 }
