@@ -43,6 +43,20 @@ export function startController(options: {
   return scope;
 }
 
+/** Does the work of one round for each object: one that fails keeps no other from its turn, and fails the round at its end. */
+export async function forEach<T>(objects: Iterable<T>, work: (object: T) => Promise<void>): Promise<void> {
+  const errors: unknown[] = [];
+  for (const object of objects) {
+    try {
+      await work(object);
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length === 1) throw errors[0];
+  if (errors.length > 1) throw new AggregateError(errors, "several objects failed");
+}
+
 async function pause(waitMs: number, signal: AbortSignal): Promise<void> {
   try {
     await sleep(waitMs, { signal });

@@ -12,7 +12,7 @@ import {
 } from "@weft/kube";
 import { ensureOwnDatabase } from "@weft/store/embedded";
 import { decodeSecret } from "../kubelet/environment.js";
-import { startController } from "./controller.js";
+import { forEach, startController } from "./controller.js";
 import { matchesLabels } from "./selector.js";
 
 /** Marks the Secrets that this controller made, with the name of role and database. */
@@ -48,20 +48,24 @@ export function startDatabases(options: {
       async reconcile(signal) {
         const admin = adminUrl.value;
         if (admin === undefined) return undefined;
-        for (const wanted of wantedDatabases(pods.objects.value.values())) {
+        let againMs: number | undefined;
+        await forEach(wantedDatabases(pods.objects.value.values()), async (wanted) => {
           const key = keyOf({ name: wanted.secret, namespace: wanted.namespace });
-          if (ready.value.has(key) && secrets.objects.value.has(key)) continue;
+          if (ready.value.has(key) && secrets.objects.value.has(key)) return;
           const host = serverHost(
             services.objects.value.values(),
             pods.objects.value.values(),
             new URL(admin).hostname,
           );
-          if (host === undefined) return 500;
+          if (host === undefined) {
+            againMs = 500;
+            return;
+          }
           await ensure({ client, admin, host, wanted, signal });
           ready.set(new Set([...ready.value, key]));
           options.logger.info("database ready", { database: wanted.name });
-        }
-        return undefined;
+        });
+        return againMs;
       },
     }),
   );

@@ -13,13 +13,15 @@ import {
   type Service,
   type ServicePort,
 } from "@weft/kube";
-import { startController } from "./controller.js";
+import { forEach, startController } from "./controller.js";
 import { isReady, isTerminating } from "./pod-readiness.js";
 import { matchesLabels } from "./selector.js";
 
 const serviceLabel = "kubernetes.io/service-name";
 const managerLabel = "endpointslice.kubernetes.io/managed-by";
 const manager = "endpointslice-controller.k8s.io";
+
+const conflictMs = 50;
 
 /** Keeps one EndpointSlice for each Service with a selector: its Pods' addresses, and what each is good for. */
 export function startEndpointSlices(options: {
@@ -31,42 +33,67 @@ export function startEndpointSlices(options: {
   readonly logger: Logger;
 }): AsyncDisposable {
   const { client, services, pods, nodes, slices } = options;
+  const newest = createNewest(slices);
   return startController({
     name: "endpoint-slices",
     triggers: [services.objects, pods.objects, nodes.objects, slices.objects],
     logger: options.logger,
     async reconcile(signal) {
       const zones = zonesOf(nodes.objects.value.values());
-      for (const service of services.objects.value.values()) {
-        if (service.spec.selector === undefined || service.metadata.deletionTimestamp !== undefined) continue;
+      let againMs: number | undefined;
+      await forEach(services.objects.value.values(), async (service) => {
+        if (service.spec.selector === undefined || service.metadata.deletionTimestamp !== undefined) return;
         const wanted = sliceOf(service, [...pods.objects.value.values()], zones);
-        const name = `${service.metadata.name}-weft`;
-        const namespace = service.metadata.namespace ?? "default";
-        const found = slices.objects.value.get(keyOf({ name, namespace }));
-        if (found !== undefined && JSON.stringify(contentOf(found)) === JSON.stringify(contentOf(wanted))) continue;
+        const meta = { ...metaOf(service), name: `${service.metadata.name}-weft` };
+        const found = newest.get(keyOf(meta));
+        if (found !== undefined && JSON.stringify(contentOf(found)) === JSON.stringify(contentOf(wanted))) return;
         try {
-          if (found === undefined)
-            await client.create(kinds.endpointSlice, { ...wanted, metadata: { ...metaOf(service), name } }, { signal });
-          else
-            await client.replace(
-              kinds.endpointSlice,
-              { ...found, ...wanted, metadata: { ...found.metadata, labels: metaOf(service).labels } },
-              { signal },
-            );
+          const written =
+            found === undefined
+              ? await client.create(kinds.endpointSlice, { ...wanted, metadata: meta }, { signal })
+              : await client.replace(
+                  kinds.endpointSlice,
+                  { ...found, ...wanted, metadata: { ...found.metadata, labels: meta.labels } },
+                  { signal },
+                );
+          newest.set(keyOf(meta), written);
         } catch (error) {
-          // Somebody was quicker, or the view is behind: the event of that change brings the next round.
           if (
             !isKubeError(error, "conflict") &&
             !isKubeError(error, "already-exists") &&
             !isKubeError(error, "not-found")
           )
             throw error;
-          return 200;
+          // Somebody else wrote, or removed it: what the watch says next is the truth again.
+          newest.forget(keyOf(meta));
+          againMs = conflictMs;
         }
-      }
-      return undefined;
+      });
+      return againMs;
     },
   });
+}
+
+/**
+ * The newest version of each slice: what the watch says, or what this controller wrote and the watch has not said yet.
+ * A round that went by the watch alone would see its own last write undone, and lose time on the conflict.
+ */
+function createNewest(slices: Informer<EndpointSlice>) {
+  const written = new Map<string, EndpointSlice>();
+  const versionOf = (slice: EndpointSlice): bigint => BigInt(slice.metadata.resourceVersion ?? 0);
+  return {
+    get(key: string): EndpointSlice | undefined {
+      const seen = slices.objects.value.get(key);
+      const own = written.get(key);
+      const watched = BigInt(slices.resourceVersion || 0);
+      // Once the watch has passed the write, it knows better: the slice may have been removed since.
+      if (own !== undefined && versionOf(own) > watched) return own;
+      written.delete(key);
+      return seen;
+    },
+    set: (key: string, slice: EndpointSlice) => void written.set(key, slice),
+    forget: (key: string) => void written.delete(key),
+  };
 }
 
 type SliceContent = Pick<EndpointSlice, "addressType" | "endpoints" | "ports">;

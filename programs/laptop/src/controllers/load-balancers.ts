@@ -8,7 +8,7 @@ import {
   type Service,
   type ServicePort,
 } from "@weft/kube";
-import { startController } from "./controller.js";
+import { forEach, startController } from "./controller.js";
 import { serviceOf } from "./endpoint-slices.js";
 import { startTcpProxy, type TcpProxy } from "./tcp-proxy.js";
 
@@ -75,13 +75,13 @@ export function startLoadBalancers(options: {
           open.delete(key);
           await proxy[Symbol.asyncDispose]();
         }
-        for (const [key, { service, port }] of wanted) {
-          if (open.has(key) || !accepting) continue;
+        await forEach(wanted, async ([key, { service, port }]) => {
+          if (open.has(key) || !accepting) return;
           const proxy = await startTcpProxy({ port: port.port, targets: targets(service, port.name) });
           open.set(key, { proxy, service, portName: port.name, wanted: port.port });
           if (proxy.port !== port.port) options.onMoved(service, port, proxy.port);
-        }
-        for (const [service, object] of services.objects.value) await writeStatus(service, object, signal);
+        });
+        await forEach(services.objects.value, ([service, object]) => writeStatus(service, object, signal));
         return undefined;
       },
     }),

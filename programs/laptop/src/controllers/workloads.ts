@@ -11,7 +11,7 @@ import {
   type PodTemplate,
   type ReplicaSet,
 } from "@weft/kube";
-import { startController } from "./controller.js";
+import { forEach, startController } from "./controller.js";
 import { deploymentStatus } from "./deployment-status.js";
 import { isActive, isReady, isTerminating, untilAvailableMs } from "./pod-readiness.js";
 import { planScales, type ReplicaSetCounts } from "./rollout-plan.js";
@@ -44,7 +44,6 @@ export function startWorkloads(options: {
   readonly logger: Logger;
 }): AsyncDisposable {
   const { client, deployments, replicaSets, pods, nodeName } = options;
-  const logger = options.logger.child({ controller: "workloads" });
   return startController({
     name: "workloads",
     triggers: [deployments.objects, replicaSets.objects, pods.objects],
@@ -53,19 +52,19 @@ export function startWorkloads(options: {
       const nowMs = Date.now();
       const cluster = await readCluster(client, signal);
       const again: number[] = [];
-      for (const deployment of cluster.deployments) {
-        if (isDeleted(deployment.metadata)) continue;
+      await forEach(cluster.deployments, async (deployment) => {
+        if (isDeleted(deployment.metadata)) return;
         const waitMs = await reconcileDeployment({ client, cluster, deployment, nowMs, signal });
         if (waitMs !== undefined) again.push(waitMs);
-      }
+      });
       const scaled = await readCluster(client, signal);
-      for (const set of scaled.replicaSets) {
-        if (isDeleted(set.metadata)) continue;
+      await forEach(scaled.replicaSets, async (set) => {
+        if (isDeleted(set.metadata)) return;
         const view = viewSet(set, scaled.pods, nowMs);
         again.push(...view.soonMs);
-        await scalePods({ client, view, nodeName, logger, signal });
+        await scalePods({ client, view, nodeName, signal });
         await writeSetStatus(client, view, signal);
-      }
+      });
       return again.length === 0 ? undefined : Math.max(50, Math.min(...again));
     },
   });
@@ -208,7 +207,6 @@ async function scalePods(options: {
   readonly client: KubeClient;
   readonly view: SetView;
   readonly nodeName: string;
-  readonly logger: Logger;
   readonly signal: AbortSignal;
 }): Promise<void> {
   const { client, view, signal } = options;

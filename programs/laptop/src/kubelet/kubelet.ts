@@ -13,6 +13,8 @@ const retryMs = 500;
 /** Runs the Pods of the API on this machine. */
 export interface Kubelet extends AsyncDisposable {
   readonly access: PodAccess;
+  /** Rejects when the kubelet itself fails: Pods would run on without anybody looking after them. */
+  readonly failed: Promise<never>;
   /**
    * Ends every Pod at once, those that `last` accepts after all others; each gets at most `graceMs`. New Pods are not started any more.
    */
@@ -169,6 +171,7 @@ export function startKubelet(options: {
   if (pods.synced.value) reconcile(byUid(pods.objects.value));
 
   return {
+    failed: scope.failed,
     access: {
       async logs(pod: PodIdentity, request: PodLogRequest): Promise<Readable> {
         return find(pod).logs(request);

@@ -166,7 +166,7 @@ function createLaptop(parts: {
     readiness,
     addressOf: (service, port) => loadBalancers.addressOf(service, port),
     apply: (objects) => applyManifests({ client, objects, file: options.state.applied, signal: options.signal }),
-    failed: scope.failed,
+    failed: kubelet.failed,
     stop,
     [Symbol.asyncDispose]: () => stop(0),
   };
