@@ -2,6 +2,8 @@ import { type Watch, WatchSource } from "@weft/foundation";
 import { FakeClock } from "@weft/foundation/testing";
 import { type Metadata, type Status, StatusCode } from "@weft/wire";
 import { expect, test } from "vitest";
+import { leastRequest } from "../balancer/least-request.js";
+import type { Balancer } from "../balancer/picker.js";
 import { roundRobin } from "../balancer/round-robin.js";
 import { EndpointSet } from "../resolver/endpoint-set.js";
 import type { RouteAction, VirtualHost } from "../route/route.js";
@@ -22,7 +24,12 @@ interface Recorded {
 
 /** Two endpoints, a, b, under one cluster that every call goes to. */
 function start(
-  options: { readonly ready?: boolean; readonly budgetMin?: number; readonly action?: Partial<RouteAction> } = {},
+  options: {
+    readonly balancer?: Balancer;
+    readonly ready?: boolean;
+    readonly budgetMin?: number;
+    readonly action?: Partial<RouteAction>;
+  } = {},
 ) {
   const transport = new ScriptedTransport({ autoUp: options.ready ?? true });
   const clock = new FakeClock();
@@ -44,7 +51,7 @@ function start(
   };
   const set: EndpointSet = new EndpointSet({ pool, clock, random: () => 0, onChange: publish });
   const endpoints = ["a", "b"].map((name) => ({ host: name, port: 1, priority: 0 }));
-  const resolve = (): void => set.update(endpoints, roundRobin, 5_000);
+  const resolve = (): void => set.update(endpoints, options.balancer ?? roundRobin, 5_000);
   if (options.ready ?? true) resolve();
   const budget = createRetryBudget({ clock, share: 0, minPerSecond: options.budgetMin ?? 10 });
   const call = (
@@ -105,6 +112,14 @@ test("UNAVAILABLE is tried again elsewhere after the back-off, with the whole re
   streams[1]?.answer(new Uint8Array([9]));
   expect(recorded).toMatchObject({ messages: [new Uint8Array([9])], status: { code: StatusCode.ok } });
   expect(clock.pendingTimers).toBe(0);
+});
+
+test("an attempt after a failed one goes elsewhere even where the balancer would stay", async () => {
+  const { unary, streams, clock } = start({ balancer: leastRequest(2) });
+  unary();
+  streams[0]?.fail(StatusCode.unavailable);
+  await clock.advance(50);
+  expect(streams.map(({ address }) => address)).toEqual(["b:1", "a:1"]);
 });
 
 test("three attempts are the most, and waits double", async () => {
