@@ -1,4 +1,5 @@
 export { testCertificates } from "./certificates.js";
+export type { TransportGap } from "./contract/gaps.js";
 export { runTransportContract } from "./contract.js";
 export {
   bytesOf,
