@@ -1,4 +1,4 @@
-import { createBackoff, type Logger, Scope, sleep, type Watch } from "@weft/foundation";
+import { createBackoff, joinSignals, type Logger, Scope, sleep, systemClock, type Watch } from "@weft/foundation";
 
 /** How long changes are gathered before a round. */
 const gatherMs = 15;
@@ -36,7 +36,10 @@ export function startController(options: {
         logger.warn("round failed, trying again", { error });
         againMs = backoff.nextMs();
       }
-      await pause(againMs, AbortSignal.any([signal, changed.signal]));
+      {
+        using either = joinSignals({ clock: systemClock, signals: [signal, changed.signal] });
+        await pause(againMs, either.signal);
+      }
       await pause(gatherMs, signal);
     }
   });

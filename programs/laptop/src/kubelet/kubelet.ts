@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { Duplex, Readable } from "node:stream";
 import { Scope, sleep } from "@weft/foundation";
 import { type Informer, isKubeError, type KubeClient, keyOf, kinds, type Pod, type PodStatus } from "@weft/kube";
@@ -41,6 +42,8 @@ export function startKubelet(options: {
   const { client, pods, machine, addresses } = options;
   const entries = new Map<string, Entry>();
   const scope = new Scope();
+  // Every Pod waits on it now and then.
+  setMaxListeners(0, scope.signal);
   let stopping = false;
 
   const reconcile = (wanted: ReadonlyMap<string, Pod>): void => {

@@ -2,7 +2,7 @@ import { mkdirSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { type Duplex, Readable } from "node:stream";
-import { type Logger, sleep } from "@weft/foundation";
+import { deadlineIn, joinSignals, type Logger, sleep, systemClock } from "@weft/foundation";
 import type { Container, Pod, PodStatus } from "@weft/kube";
 import { type PodLogRequest, PodUnavailable } from "../pod-access.js";
 import { ConfigMissing, type ConfigSource } from "./config-source.js";
@@ -244,10 +244,12 @@ export class PodWorker {
   async #keepVolumes(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      const round = new AbortController();
-      const rounds = AbortSignal.any([signal, round.signal]);
-      await Promise.race([this.#machine.source.changed(rounds), pause(volumeSyncMs, rounds)]);
-      round.abort();
+      using wait = joinSignals({
+        clock: systemClock,
+        deadline: deadlineIn(volumeSyncMs, systemClock),
+        signals: [signal],
+      });
+      await this.#machine.source.changed(wait.signal);
       if (signal.aborted) return;
       try {
         await this.#volumes.sync(this.#facts);

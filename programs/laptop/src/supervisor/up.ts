@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { Writable } from "node:stream";
 import type { Logger } from "@weft/foundation";
 import type { AnyObject } from "@weft/kube";
@@ -55,6 +56,8 @@ export async function weftUp(options: UpOptions): Promise<number> {
     return 1;
   }
   const stopping = new AbortController();
+  // Every request of the start listens to it.
+  setMaxListeners(0, stopping.signal);
   let stopNow = (): void => {};
   using _requests = options.onStopRequest(() => {
     if (stopping.signal.aborted) stopNow();
