@@ -3,7 +3,18 @@ import { isIP } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import type { Transport as ConnectTransport, Interceptor } from "@connectrpc/connect";
 import { NodeSchema } from "@weft/contracts/envoy/config/core/v3";
-import { type Clock, type Logger, Scope, silentLogger, systemClock, type Watch, WatchSource } from "@weft/foundation";
+import {
+  type BackoffPolicy,
+  type Clock,
+  connectionBackoff,
+  createBackoff,
+  type Logger,
+  Scope,
+  silentLogger,
+  systemClock,
+  type Watch,
+  WatchSource,
+} from "@weft/foundation";
 import type { Transport } from "@weft/wire";
 import { type AdsClient, createAdsClient } from "@weft/xds";
 import { type CallLimits, defaultCallLimits } from "./call/call.js";
@@ -84,6 +95,9 @@ const resolveWithSystem: Lookup = async (host) => {
   return addresses.map(({ address }) => address);
 };
 
+/** Waits for a control plane that is away. A short cap: new Pods stand unready until it is found again. */
+const controlPlaneBackoff: BackoffPolicy = { ...connectionBackoff, initialMs: 500, maxMs: 5_000 };
+
 /** Starts the mesh. Resolves before the control plane has answered: calls wait for it, and {@link Mesh.state} tells. */
 export async function createMesh(options: MeshOptions): Promise<Mesh> {
   const { clock = systemClock, random = Math.random, logger = silentLogger } = options;
@@ -102,6 +116,7 @@ export async function createMesh(options: MeshOptions): Promise<Mesh> {
       connect: connectControlPlane({ ...options, addresses: options.controlPlane, lookup, random }),
       node: nodeOf(options.node),
       clock,
+      backoff: createBackoff(controlPlaneBackoff, random),
       logger,
       ...(saved === undefined ? {} : { saved }),
     });

@@ -7,7 +7,7 @@ import { Subchannel } from "./subchannel.js";
  * Waits between attempts to connect to an endpoint. Shorter than gRPC's own from the start, because what is dialled is a Pod:
  * one that restarts is back within a second, and a refused connection costs next to nothing.
  */
-export const endpointBackoff: BackoffPolicy = { ...connectionBackoff, initialMs: 200, maxMs: 10_000 };
+export const endpointBackoff: BackoffPolicy = { ...connectionBackoff, initialMs: 200, maxMs: 5_000 };
 
 /** How long streams may go on to an endpoint that is no longer named: the server's own drain ends them long before. */
 const releasedDrainMs = 600_000;
