@@ -180,6 +180,16 @@ test("a span arrives at the receiver before the process ends, its card number re
   expect(line).toMatch(/"trace_id":"[0-9a-f]{32}","span_id":"[0-9a-f]{16}"/);
 });
 
+test("/metrics holds what was counted, without a card number in any label", async () => {
+  await using program = run({ MODE: "traces" });
+  await started(program);
+  const port = /"admin":(\d+)/.exec(program.output())?.[1];
+  const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  expect(metrics).toMatch(/fixture_calls_total\{.*path="\/pay\/\[card\]".*count="12345".*\} 1/);
+  expect(metrics).toContain("process_memory_usage");
+  expect(metrics).not.toContain("4111111111111111");
+});
+
 interface Receiver extends AsyncDisposable {
   readonly port: number;
   readonly bodies: readonly string[];

@@ -145,6 +145,7 @@ class Running<Config extends ChassisConfig> {
         stop,
       }),
     );
+    this.#parts.logger.info("admin and debug ports are open", { admin: admin.port, debug: path ?? debug.port });
     options.onBound?.({ admin: admin.port, debug: debug.port });
   }
 

@@ -2,6 +2,7 @@ import { metrics } from "@opentelemetry/api";
 import type { Chassis } from "@weft/chassis";
 import type { TraceStoreConfig } from "./config.js";
 import { listenHttp } from "./http-server.js";
+import { createInterner } from "./otlp/interner.js";
 import { createReceiver } from "./otlp/receiver.js";
 import type { Page } from "./page/load-page.js";
 import { createQueryApi } from "./query/query-api.js";
@@ -24,6 +25,7 @@ export async function wire(chassis: Chassis<TraceStoreConfig>, page: Page): Prom
   const receiver = createReceiver({
     limits: { maxBytes: config.WEFT_OTLP_MAX_BODY, maxDecodedBytes: config.WEFT_OTLP_MAX_DECODED },
     maxInFlight,
+    interner: createInterner(),
     keep: (span) => store.add(span),
   });
   const otlp = scope.use(await listenHttp({ host, port: config.WEFT_OTLP_PORT, respond: receiver }));

@@ -9,6 +9,7 @@ import {
 import type { Resource } from "@weft/contracts/opentelemetry/proto/resource/v1";
 import { type Span, Span_SpanKind, type Status, Status_StatusCode } from "@weft/contracts/opentelemetry/proto/trace/v1";
 import type { Attribute, ProcessInfo, SpanKind, SpanStatus, StoredSpan } from "../store/span.js";
+import { createInterner, type Interner } from "./interner.js";
 
 /** One span of a request: kept, or why it can't be. */
 export type Received =
@@ -16,11 +17,30 @@ export type Received =
   | { readonly t: "invalid"; readonly why: string };
 
 /** The spans of an export request, one by one. */
-export function* fromOtlp(request: ExportTraceServiceRequest): Iterable<Received> {
+export function* fromOtlp(
+  request: ExportTraceServiceRequest,
+  interner: Interner = createInterner(),
+): Iterable<Received> {
   for (const { resource, scopeSpans } of request.resourceSpans) {
-    const process = processOf(resource);
-    for (const { scope, spans } of scopeSpans) for (const span of spans) yield fromSpan(span, scope, process);
+    const own = processOf(resource, interner);
+    const process = interner.value(`process ${JSON.stringify(own)}`, () => own);
+    for (const { scope, spans } of scopeSpans) {
+      const from = { process, scope: scopeOf(scope, interner), interner };
+      for (const span of spans) yield fromSpan(span, from);
+    }
   }
+}
+
+/** What the spans of one list share. */
+interface Origin {
+  readonly process: ProcessInfo;
+  readonly scope: StoredSpan["scope"];
+  readonly interner: Interner;
+}
+
+function scopeOf(scope: InstrumentationScope | undefined, interner: Interner): StoredSpan["scope"] {
+  const { name = "", version = "" } = scope ?? {};
+  return interner.value(`scope ${name} ${version}`, () => ({ name, version }));
 }
 
 const kinds: Readonly<Record<Span_SpanKind, SpanKind>> = {
@@ -35,7 +55,7 @@ const kinds: Readonly<Record<Span_SpanKind, SpanKind>> = {
 /** What a process without `service.name` is called, as Jaeger calls it. */
 const namelessService = "OTLPResourceNoServiceName";
 
-function fromSpan(span: Span, scope: InstrumentationScope | undefined, process: ProcessInfo): Received {
+function fromSpan(span: Span, { process, scope, interner }: Origin): Received {
   if (!isId(span.traceId, 16)) return { t: "invalid", why: "a trace id is not 16 bytes, or all zero" };
   if (!isId(span.spanId, 8)) return { t: "invalid", why: "a span id is not 8 bytes, or all zero" };
   const startUs = micros(span.startTimeUnixNano);
@@ -45,28 +65,28 @@ function fromSpan(span: Span, scope: InstrumentationScope | undefined, process: 
       traceId: hex(span.traceId),
       spanId: hex(span.spanId),
       ...(isId(span.parentSpanId, 8) ? { parentId: hex(span.parentSpanId) } : {}),
-      name: span.name,
+      name: interner.text(span.name),
       kind: kinds[span.kind] ?? "unspecified",
       startUs,
       durationUs:
         span.endTimeUnixNano > span.startTimeUnixNano ? micros(span.endTimeUnixNano - span.startTimeUnixNano) : 0,
-      attributes: fromAttributes(span.attributes),
+      attributes: fromAttributes(span.attributes, interner),
       events: span.events.map((event) => ({
         timeUs: micros(event.timeUnixNano),
-        name: event.name,
-        attributes: fromAttributes(event.attributes),
+        name: interner.text(event.name),
+        attributes: fromAttributes(event.attributes, interner),
       })),
       links: span.links.map((link) => ({ traceId: hex(link.traceId), spanId: hex(link.spanId) })),
       status: fromStatus(span.status),
       traceState: span.traceState,
-      scope: { name: scope?.name ?? "", version: scope?.version ?? "" },
+      scope,
       process,
     },
   };
 }
 
-function processOf(resource: Resource | undefined): ProcessInfo {
-  const all = fromAttributes(resource?.attributes ?? []);
+function processOf(resource: Resource | undefined, interner: Interner): ProcessInfo {
+  const all = fromAttributes(resource?.attributes ?? [], interner);
   const service = all.find(({ key }) => key === "service.name")?.value;
   return {
     service: typeof service === "string" && service !== "" ? service : namelessService,
@@ -80,9 +100,9 @@ function fromStatus(status: Status | undefined): SpanStatus {
 }
 
 /** In the order of their keys; of two with one key the last counts. */
-function fromAttributes(attributes: readonly KeyValue[]): readonly Attribute[] {
+function fromAttributes(attributes: readonly KeyValue[], interner: Interner): readonly Attribute[] {
   const byKey = new Map<string, Attribute>();
-  for (const { key, value } of attributes) byKey.set(key, { key, ...fromValue(value) });
+  for (const { key, value } of attributes) byKey.set(key, { key: interner.text(key), ...fromValue(value) });
   return [...byKey.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
 }
 

@@ -4,6 +4,7 @@ import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { ExportTraceServiceResponseSchema } from "@weft/contracts/opentelemetry/proto/collector/trace/v1";
 import type { StoredSpan } from "../store/span.js";
 import { fromOtlp } from "./from-otlp.js";
+import type { Interner } from "./interner.js";
 import { type Encoding, parseBody } from "./parse-body.js";
 import { type BodyLimits, type BodyRefused, readBody } from "./read-body.js";
 
@@ -12,6 +13,7 @@ export interface ReceiverOptions {
   readonly limits: BodyLimits;
   /** Requests at once; more are told to come again (503). */
   readonly maxInFlight: number;
+  readonly interner: Interner;
   /** Keeps a span; false when there is no room in its trace. */
   keep(span: StoredSpan): boolean;
 }
@@ -56,7 +58,7 @@ async function receive(request: IncomingMessage, response: ServerResponse, optio
   if (!message.ok) return refuse(request, response, { status: 400, message: message.error });
   let rejected = 0;
   let why = "";
-  for (const received of fromOtlp(message.value)) {
+  for (const received of fromOtlp(message.value, options.interner)) {
     if (received.t === "span" && options.keep(received.span)) continue;
     rejected++;
     why = received.t === "invalid" ? received.why : "the trace holds as much as is kept of one";

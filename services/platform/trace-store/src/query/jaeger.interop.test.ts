@@ -52,7 +52,7 @@ async function startJaeger(): Promise<Jaeger> {
   const queryUrl = `http://127.0.0.1:${http}`;
   const dispose = async (): Promise<void> => {
     const gone = new Promise((resolve) => child.once("exit", resolve));
-    if (child.exitCode === null && child.kill("SIGTERM")) await gone;
+    if (child.exitCode === null && child.kill("SIGKILL")) await gone;
   };
   try {
     await eventually(async () => (await fetch(`${queryUrl}/api/services`)).ok, { ceilingMs: 20_000, what: "jaeger" });
