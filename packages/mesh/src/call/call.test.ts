@@ -119,7 +119,7 @@ test("an attempt after a failed one goes elsewhere even where the balancer would
   unary();
   streams[0]?.fail(StatusCode.unavailable);
   await clock.advance(50);
-  expect(streams.map(({ address }) => address)).toEqual(["b:1", "a:1"]);
+  expect(streams.map(({ address }) => address)).toEqual(["a:1", "b:1"]);
 });
 
 test("three attempts are the most, and waits double", async () => {
