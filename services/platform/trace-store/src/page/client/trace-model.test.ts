@@ -51,9 +51,24 @@ test("the origin of a failure is the deepest failed span under the last one that
   const failing = orderSpans.map((span) =>
     [1, 2, 3, 7, 8].includes(span.id) ? { ...span, error: "out of stock" } : span,
   );
-  expect(failureOrigin(buildTrace(traceOf(failing)))?.id).toBe(spanIdOf(8));
-  expect(failureOrigin(buildTrace(traceOf(orderSpans)))?.id).toBe(spanIdOf(6));
+  expect(failureOrigin(buildTrace(traceOf(failing)))?.node.id).toBe(spanIdOf(8));
+  expect(failureOrigin(buildTrace(traceOf(orderSpans)))?.node.id).toBe(spanIdOf(6));
   expect(failureOrigin(buildTrace(traceOf(orderSpans.slice(0, 2))))).toBeUndefined();
+});
+
+test("a call refused for its caller's fault is shown as failed on both sides, and every attempt after the first is a retry", () => {
+  const refused = { "rpc.grpc.status_code": 9, "weft.attempt": 3 };
+  const model = buildTrace(
+    traceOf([
+      { id: 1, service: "a", name: "x", kind: "client", fromMs: 0, toMs: 2, attributes: refused, error: "1 left" },
+      { id: 2, parent: 1, service: "b", name: "x", kind: "server", fromMs: 0, toMs: 1, attributes: refused },
+    ]),
+  );
+  expect(model.failures).toBe(2);
+  expect(model.retries).toBe(2);
+  expect(failureOrigin(model)?.node.id).toBe(spanIdOf(2));
+  expect(failureOrigin(model)?.node.status).toBe("FAILED_PRECONDITION");
+  expect(failureOrigin(model)?.message).toBe("1 left");
 });
 
 test("spans that are each other's parent do not hang the page", () => {

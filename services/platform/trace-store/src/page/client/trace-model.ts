@@ -89,7 +89,7 @@ export function buildTrace(trace: JaegerTrace): TraceModel {
     endUs: Math.max(endUs, startUs + 1),
     services: [...new Set(spans.map((span) => serviceOf(trace, span)))],
     failures: nodes.filter((node) => node.failed).length,
-    retries: nodes.filter((node) => node.kind === "client" && node.attempt > 1).length,
+    retries: nodes.reduce((sum, node) => (node.kind === "client" ? sum + node.attempt - 1 : sum), 0),
     orphans: nodes.filter((node) => node.orphan).length,
     critical: roots.flatMap((root) => (root.orphan ? [] : criticalPath(root, root.endUs))),
   };
@@ -122,17 +122,24 @@ export function timeByService(model: TraceModel): readonly { readonly service: s
   return [...totals].map(([service, us]) => ({ service, us })).sort((a, b) => b.us - a.us);
 }
 
-/** Where the first failure came from: the deepest failed span below it; `undefined` when nothing failed. */
-export function failureOrigin(model: TraceModel): SpanNode | undefined {
-  let at: SpanNode | undefined;
+/** Where a failure came from. */
+export interface FailureOrigin {
+  readonly node: SpanNode;
+  /** The words of the deepest span on the way that has any: a server does not always repeat what it answered. */
+  readonly message: string;
+}
+
+/** The deepest failed span below the first one that failed; `undefined` when nothing failed. */
+export function failureOrigin(model: TraceModel): FailureOrigin | undefined {
+  let origin: FailureOrigin | undefined;
   let among: readonly SpanNode[] = [...walk(model.roots)];
   for (;;) {
-    // The last failure decided: one before it was retried.
     const failed = among.filter((node) => node.failed);
-    const next = at === undefined ? failed[0] : failed[failed.length - 1];
-    if (next === undefined) return at;
-    at = next;
-    among = next.children;
+    // Of siblings the last failure decided: one before it was retried.
+    const node = origin === undefined ? failed[0] : failed[failed.length - 1];
+    if (node === undefined) return origin;
+    origin = { node, message: tagText(node.span, "otel.status_description") || (origin?.message ?? "") };
+    among = node.children;
   }
 }
 
@@ -168,9 +175,16 @@ function nodeOf(
   };
 }
 
-/** True when the span ended in an error. */
-export function isFailed(span: JaegerSpan): boolean {
-  return tagText(span, "error") === "true";
+/**
+ * True when the span ended in an error, or in a status that is none of success: OpenTelemetry's conventions count what a caller did
+ * wrong as no error of the server, but who reads a trace wants to see it on both sides.
+ */
+function isFailed(span: JaegerSpan): boolean {
+  return (
+    tagText(span, "error") === "true" ||
+    Number(tagText(span, "rpc.grpc.status_code")) !== 0 ||
+    Number(tagText(span, "http.response.status_code")) >= 400
+  );
 }
 
 /** The service that made the span. */

@@ -2,7 +2,7 @@ import { element, notice, serviceColor } from "./element.js";
 import { formatDuration, formatTime, plural } from "./format.js";
 import { fetchTrace } from "./jaeger.js";
 import { spanDetail } from "./span-detail.js";
-import { buildTrace, failureOrigin, type TraceModel, tagText, timeByService, walk } from "./trace-model.js";
+import { buildTrace, failureOrigin, type TraceModel, timeByService, walk } from "./trace-model.js";
 import { type WaterfallState, waterfall } from "./waterfall.js";
 
 const pollMs = 700;
@@ -120,16 +120,16 @@ function summary(model: TraceModel, arriving: boolean, reveal: (id: string) => v
 function failure(model: TraceModel, reveal: (id: string) => void): HTMLElement | undefined {
   const origin = failureOrigin(model);
   if (origin === undefined) return undefined;
-  const message = tagText(origin.span, "otel.status_description");
+  const { node, message } = origin;
   return element(
     "button",
     {
       class: model.roots[0]?.failed === true ? "cause bad" : "cause warn",
       attributes: { type: "button" },
-      on: { click: () => reveal(origin.id) },
+      on: { click: () => reveal(node.id) },
     },
-    element("b", { text: `${origin.service} ${origin.title}` }),
-    element("span", { text: [origin.status, message].filter((text) => text !== "").join(": ") }),
+    element("b", { text: `${node.service} ${node.title}` }),
+    element("span", { text: [node.status, message].filter((text) => text !== "").join(": ") }),
   );
 }
 
