@@ -86,15 +86,17 @@ export class ScriptedStream implements ClientStream {
 /** A connection that comes up, drains and closes when told. */
 export class ScriptedConnection implements Connection {
   readonly address: string;
+  readonly options: ConnectOptions;
   readonly state = new WatchSource<ConnectionState>({ t: "connecting" });
   readonly streams: ScriptedStream[] = [];
   /** `drainMs` of each close. */
   readonly closes: number[] = [];
   readonly #transport: ScriptedTransport;
 
-  constructor(transport: ScriptedTransport, address: string) {
+  constructor(transport: ScriptedTransport, options: ConnectOptions) {
     this.#transport = transport;
-    this.address = address;
+    this.options = options;
+    this.address = `${options.host}:${options.port}`;
   }
 
   up(): void {
@@ -141,7 +143,7 @@ export class ScriptedTransport implements Transport {
   }
 
   connect(options: ConnectOptions): Connection {
-    const connection = new ScriptedConnection(this, `${options.host}:${options.port}`);
+    const connection = new ScriptedConnection(this, options);
     this.connections.push(connection);
     if (this.#autoUp) connection.up();
     return connection;
