@@ -19,12 +19,12 @@ export function logs(context: CommandContext): Promise<number> {
     const deployment = await findDeployment(client, context.operand);
     const follow = context.flag("follow");
     const seen = new Map<string, Promise<void>>();
-    for (;;) {
+    for (let round = 0; ; round++) {
       for (const pod of await podsOf(client, deployment)) {
         const uid = pod.metadata.uid ?? pod.metadata.name;
+        if (seen.has(uid)) continue;
         // A Pod that appears later is shown from its first line.
-        const tailLines = seen.size === 0 || tail === undefined ? tail : undefined;
-        if (!seen.has(uid)) seen.set(uid, print({ client, context, pod, follow, tail: tailLines ?? tail, signal }));
+        seen.set(uid, print({ client, context, pod, follow, tail: round === 0 ? tail : undefined, signal }));
       }
       if (!follow) break;
       try {

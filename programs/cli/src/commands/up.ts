@@ -20,7 +20,7 @@ export async function up({ checkout, state, flag, text, terminal }: CommandConte
     env: terminal.env,
     screen: { output: terminal.stdout },
     errors: terminal.stderr,
-    logger: createLogFile(join(state.root, "laptop.log")),
+    logger: createLogFile(state.log),
     onStopRequest(request) {
       process.on("SIGINT", request);
       process.on("SIGTERM", request);

@@ -6,8 +6,8 @@ const firstSecondOctet = 16;
 const secondOctets = 239;
 const attempts = 30;
 
-/** The port on the node's own address whose listener is the lock of the block. */
-const lockPort = 10250;
+/** The port on the node's own address whose listener is the lock of the block; none that a known program takes on all addresses. */
+const lockPort = 17_871;
 
 /**
  * The 127.X.Y.0/24 of one laptop: .1 is the node (API server), .2 to .254 are Pods.

@@ -1,4 +1,5 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -314,4 +315,22 @@ test("a Pod's exec probe runs in its environment, and a followed log goes on unt
     if (seen.split("\n").length > 5) abort.abort();
   }
   expect(seen).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z line \d+\n/);
+});
+
+test("a port that a program holds on all addresses is named in the Pod's status", async () => {
+  await using at = createMachine();
+  at.script("thing", server);
+  const holder = createServer();
+  await new Promise<void>((resolve) => holder.listen(0, "0.0.0.0", resolve));
+  const address = holder.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const pod = at.start(fromPod({}, { ports: [{ name: "http", containerPort: port }] }));
+  await eventually(
+    () =>
+      pod.status.conditions
+        ?.find(({ type }) => type === "Ready")
+        ?.message?.includes(`port ${port} is taken by a program that listens on all addresses`),
+    patient,
+  );
+  holder.close();
 });

@@ -11,6 +11,7 @@ import { type ContainerHost, ContainerWorker, type RestartPolicy, timestamp } fr
 import type { PodFacts } from "./downward.js";
 import { type ContainerInvocation, createInvocation } from "./environment.js";
 import { rewritePath } from "./expansion.js";
+import { takenPort } from "./free-port.js";
 import type { ImageResolver, PostgresRuntime } from "./images.js";
 import { LogFile } from "./log-file.js";
 import { podStatusOf } from "./pod-status.js";
@@ -216,6 +217,8 @@ export class PodWorker {
     if (log === undefined) throw new Error(`container "${container.name}" has no log`);
     const image = this.#machine.images(container.image ?? "");
     if (image.t === "unknown") throw new Error(image.message);
+    const taken = await takenPort(container, this.podIP);
+    if (taken !== undefined) throw new Error(`port ${taken} is taken by a program that listens on all addresses`);
     if (image.t === "postgres") return this.#machine.postgres.start({ host: this.podIP, log, signal });
     // A socket file that a killed run left would refuse the next one its address.
     rmSync(this.#debugSocket, { force: true });

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Logger, Scope, type Watch } from "@weft/foundation";
 import { type AnyObject, createKubeClient, type KubeClient, kinds, type Pod } from "@weft/kube";
-import { createLaptopApi } from "../api/index.js";
+import { createLaptopApi, type LaptopApi, type LaptopApiOptions } from "../api/index.js";
 import {
   type LoadBalancers,
   startDatabases,
@@ -23,7 +23,7 @@ import { nodeName, registerNode } from "./node.js";
 import { type DeploymentLine, watchReadiness } from "./readiness.js";
 import { prepareRun, removeRun, type StateFolder } from "./state-folder.js";
 
-/** On the node's own address, which no other laptop has. */
+/** Kubernetes' own, on the node's address. */
 const apiPort = 6443;
 
 /** What is left of an earlier run gets this long to end by itself. */
@@ -79,10 +79,9 @@ export async function startLaptop(options: LaptopOptions): Promise<Laptop> {
 
     let kubelet: Kubelet | undefined;
     const api = scope.use(
-      await createLaptopApi({
+      await startApi({
         directory: state.api,
         host: addresses.nodeAddress,
-        port: apiPort,
         podAccess: lateAccess(() => kubelet),
         logger,
       }),
@@ -170,6 +169,16 @@ function createLaptop(parts: {
     stop,
     [Symbol.asyncDispose]: () => stop(0),
   };
+}
+
+/** Starts the API on its usual port, or any when a program that listens on all addresses has that. */
+async function startApi(options: LaptopApiOptions): Promise<LaptopApi> {
+  try {
+    return await createLaptopApi({ ...options, port: apiPort });
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EADDRINUSE")) throw error;
+    return await createLaptopApi({ ...options, port: 0 });
+  }
 }
 
 /** The API is there before the kubelet that it reaches Pods through. */

@@ -12,6 +12,8 @@ export async function resetLaptop(state: StateFolder): Promise<void> {
   for (const path of [
     state.api,
     state.logs,
+    state.log,
+    `${state.log}.older`,
     state.compileCache,
     state.kubeconfig,
     state.applied,

@@ -11,7 +11,10 @@ export interface StateFolder {
   /** The API's objects. */
   readonly api: string;
   readonly postgres: string;
+  /** What the Pods wrote. */
   readonly logs: string;
+  /** What the laptop itself wrote. */
+  readonly log: string;
   /** Who runs this laptop now. */
   readonly lock: string;
   /** Which processes run. */
@@ -34,6 +37,7 @@ export function stateFolderOf(folder: string): StateFolder {
     api: join(root, "api"),
     postgres: join(root, "postgres"),
     logs: join(root, "logs"),
+    log: join(root, "laptop.log"),
     lock: join(root, "lock"),
     processes: join(root, "processes.json"),
     applied: join(root, "applied.json"),
