@@ -12,6 +12,10 @@ export type ProcessEvent = "SIGTERM" | "SIGINT" | "uncaughtException" | "unhandl
 
 /** The real process. */
 export function fromProcess(node: NodeJS.Process): ProcessHost {
+  // Nobody reads the log any more: no reason to stop serving.
+  const ignore = (): void => {};
+  node.stdout.on("error", ignore);
+  node.stderr.on("error", ignore);
   return {
     writeOut: (text) => void node.stdout.write(text),
     writeErr: (text) => void node.stderr.write(text),

@@ -88,6 +88,18 @@ test("SIGTERM drains and ends with 0, though the place where traces go is down",
   expect(program.output().match(/traces can't be sent/g)?.length ?? 0).toBeLessThanOrEqual(1);
 });
 
+test("a process whose log nobody reads any more goes on, and ends with 0", async () => {
+  // Time between the first line that is written in vain and the end.
+  await using program = run({ WEFT_DRAIN_DELAY: "300ms" });
+  await started(program);
+  const port = /"admin":(\d+)/.exec(program.output())?.[1];
+  program.child.stdout?.destroy();
+  program.child.stderr?.destroy();
+  expect((await fetch(`http://127.0.0.1:${port}/livez`)).status).toBe(200);
+  program.child.kill("SIGTERM");
+  expect(await program.exited).toBe(0);
+});
+
 test("a second SIGINT ends the process at once", async () => {
   await using program = run({ WEFT_DRAIN_DELAY: "1h" });
   await started(program);
