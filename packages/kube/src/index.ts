@@ -1,3 +1,4 @@
+export type { ObjectList, Unreadable, WatchEvent } from "./answers.js";
 export {
   type CallOptions,
   createKubeClient,
@@ -5,13 +6,10 @@ export {
   type KubeClient,
   type ListOptions,
   type LogOptions,
-  type ObjectList,
   type Patch,
   type PatchOptions,
   pathOf,
   type Selection,
-  type Unreadable,
-  type WatchEvent,
   type WatchOptions,
   type WriteOptions,
 } from "./client.js";

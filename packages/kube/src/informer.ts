@@ -11,7 +11,8 @@ import {
   type Watch,
   WatchSource,
 } from "@weft/foundation";
-import type { KubeClient, Selection, WatchEvent } from "./client.js";
+import type { WatchEvent } from "./answers.js";
+import type { KubeClient, Selection } from "./client.js";
 import { isKubeError } from "./error.js";
 import { type Kind, type KubeObject, keyOf } from "./object.js";
 

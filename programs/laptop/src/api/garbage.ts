@@ -2,7 +2,8 @@ import { type Clock, type Logger, Scope, sleep } from "@weft/foundation";
 import { at, listAt, recordAt, textAt } from "../kinds/path.js";
 import type { Json, ResourceKind } from "../kinds/resource-kind.js";
 import type { KindRegistry } from "./kind-registry.js";
-import { type ApiObjects, backgroundDelete, withMetadata } from "./objects.js";
+import { withMetadata } from "./object-parts.js";
+import { type ApiObjects, backgroundDelete } from "./objects.js";
 import type { ObjectStore, StoreEvent } from "./store.js";
 
 /**

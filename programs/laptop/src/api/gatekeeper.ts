@@ -28,7 +28,30 @@ export function createGatekeeper(options: {
       if (scheme?.toLowerCase() !== "bearer" || token === undefined || token === "") throw unauthorized();
       const found = options.tokens.authenticate(token);
       if (found === undefined) throw unauthorized();
-      return found.user;
+      return impersonated(found.user, request);
     },
   };
+}
+
+/** `--as`: who may do anything may look at the API as somebody else. For all others the wish is refused, never overlooked. */
+function impersonated(user: User, request: IncomingMessage): User {
+  const asked = Object.keys(request.headers).filter((name) => name.startsWith("impersonate-"));
+  if (asked.length === 0) return user;
+  const username = request.headers["impersonate-user"];
+  if (!user.groups.includes("system:masters"))
+    throw forbidden(`User ${JSON.stringify(user.username)} cannot impersonate`);
+  if (
+    typeof username !== "string" ||
+    asked.some((name) => name !== "impersonate-user" && name !== "impersonate-group")
+  ) {
+    throw forbidden("only Impersonate-User and Impersonate-Group are understood");
+  }
+  // Node joins a header that comes several times.
+  const groups = String(request.headers["impersonate-group"] ?? "")
+    .split(",")
+    .map((group) => group.trim())
+    .filter((group) => group !== "");
+  const account = /^system:serviceaccount:([^:]+):[^:]+$/.exec(username);
+  const implied = account === null ? [] : ["system:serviceaccounts", `system:serviceaccounts:${account[1] ?? ""}`];
+  return { username, uid: "", groups: [...new Set([...groups, ...implied, "system:authenticated"])], extra: {} };
 }

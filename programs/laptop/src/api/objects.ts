@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import type { Clock } from "@weft/foundation";
 import { isRecord } from "@weft/kube";
 import { listAt, numberAt, recordAt, sameJson, textAt } from "../kinds/path.js";
@@ -6,10 +6,22 @@ import { type Cause, groupVersion, type Json, type ResourceKind } from "../kinds
 import { checkLabels, checkName, invalid } from "../kinds/rules.js";
 import { judge, withDefaults } from "./judge.js";
 import type { KindRegistry } from "./kind-registry.js";
-import { jsonPatch } from "./patch/json-patch.js";
+import {
+  addedFinalizers,
+  finish,
+  isStatus,
+  keep,
+  type PatchType,
+  patchWith,
+  podGrace,
+  randomSuffix,
+  sameOwners,
+  specOf,
+  strictError,
+  withMetadata,
+  withStatus,
+} from "./object-parts.js";
 import { applyIntent, trackUpdate, type Writer } from "./patch/managed-fields.js";
-import { mergePatch } from "./patch/merge-patch.js";
-import { strategicPatch } from "./patch/strategic-patch.js";
 import {
   ApiError,
   alreadyExists,
@@ -36,8 +48,6 @@ export interface WriteTarget {
   readonly warnings: string[];
 }
 
-export type PatchType = "merge" | "json" | "strategic" | "apply";
-
 export interface DeleteTerms {
   readonly propagationPolicy: "Foreground" | "Background" | "Orphan";
   readonly gracePeriodSeconds: number | undefined;
@@ -56,6 +66,12 @@ export const backgroundDelete: DeleteTerms = {
 
 /** What a delete came to. */
 export type Deleted = { readonly t: "gone" | "going"; readonly object: Json };
+
+/** An object after its schema, with what the schema holds against it. */
+interface Judged {
+  readonly object: Json;
+  readonly causes: readonly Cause[];
+}
 
 /** Creates, changes and deletes objects as the Kubernetes API does. Everything is synchronous: one writer, in order. */
 export class ApiObjects {
@@ -370,92 +386,4 @@ export class ApiObjects {
   #now(plusSeconds = 0): string {
     return `${new Date(this.#clock.wallMs() + plusSeconds * 1_000).toISOString().slice(0, 19)}Z`;
   }
-}
-
-function patchWith(type: PatchType, kind: ResourceKind, old: Json, body: unknown): unknown {
-  if (type === "json") return jsonPatch(old, body);
-  if (!isRecord(body)) throw badRequest("the patch is not a JSON object");
-  if (type === "merge") return mergePatch(old, body);
-  if (!kind.builtIn) {
-    throw new ApiError(
-      415,
-      "UnsupportedMediaType",
-      "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
-    );
-  }
-  return strategicPatch(old, body, kind.schema);
-}
-
-function strictError(kind: ResourceKind, version: string, what: string, from: "body" | "patch"): ApiError {
-  const strict = `strict decoding error: ${what}`;
-  if (from === "patch" && kind.builtIn) {
-    return invalidObject({ group: "", plural: "", kind: "" }, "", [invalid("patch", "patch", strict)]);
-  }
-  return badRequest(`${kind.kind} in version "${version}" cannot be handled as a ${kind.kind}: ${strict}`);
-}
-
-/** An object after its schema, with what the schema holds against it. */
-interface Judged {
-  readonly object: Json;
-  readonly causes: readonly Cause[];
-}
-
-const isStatus = (cause: Cause): boolean => /^status(\.|\[|$)/.test(cause.field);
-
-function finish(kind: ResourceKind, object: Json): Json {
-  return kind.complete?.(object) ?? object;
-}
-
-function keep(metadata: Json, fields: readonly string[]): Json {
-  const kept = fields.map((field) => [field, metadata[field]] as const);
-  return Object.fromEntries(kept.filter(([, value]) => value !== undefined && value !== null));
-}
-
-export function withMetadata(object: Json, change: Json): Json {
-  return { ...object, metadata: { ...recordAt(object, "metadata"), ...change } };
-}
-
-function withStatus(old: Json, sent: Json): Json {
-  const { status: _old, ...rest } = old;
-  return sent["status"] === undefined ? rest : { ...rest, status: sent["status"] };
-}
-
-/** What `generation` counts: everything but metadata and status. */
-function specOf(kind: ResourceKind, object: Json): Json {
-  const { metadata: _metadata, status, apiVersion: _version, ...spec } = object;
-  return kind.hasStatus ? spec : { ...spec, status };
-}
-
-function addedFinalizers(old: Json, now: Json): readonly Cause[] {
-  if (textAt(old, "deletionTimestamp") === "") return [];
-  const known = new Set(listAt(old, "finalizers"));
-  const added = listAt(now, "finalizers").filter((finalizer) => !known.has(finalizer));
-  if (added.length === 0) return [];
-  return [
-    {
-      field: "metadata.finalizers",
-      reason: "FieldValueForbidden",
-      message: `Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers ${JSON.stringify(added)}`,
-    },
-  ];
-}
-
-/** The same managers with the same fields, whenever they wrote. */
-function sameOwners(a: readonly unknown[], b: readonly unknown[]): boolean {
-  const timeless = (owners: readonly unknown[]): readonly unknown[] =>
-    owners.map((owner) => ({ ...(isRecord(owner) ? owner : {}), time: "" }));
-  return sameJson(timeless(a), timeless(b));
-}
-
-/** How long a Pod may take to end: nothing for one that never began or has ended. */
-function podGrace(pod: Json, asked: number | undefined): number {
-  const phase = textAt(pod, "status", "phase");
-  if (textAt(pod, "spec", "nodeName") === "" || phase === "Succeeded" || phase === "Failed") return 0;
-  return Math.max(0, asked ?? numberAt(pod, "spec", "terminationGracePeriodSeconds") ?? 30);
-}
-
-const suffixLetters = "bcdfghjklmnpqrstvwxz2456789";
-
-function randomSuffix(): string {
-  return [...randomBytes(5)].map((byte) => suffixLetters[byte % suffixLetters.length]).join("");
 }

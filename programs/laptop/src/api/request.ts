@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { parse as parseYaml } from "yaml";
+import { parseProtobufBody } from "./protobuf-body.js";
 import { ApiError, badRequest } from "./status.js";
 
 /** What the path of a request names. */
@@ -59,6 +60,7 @@ export async function readBody(message: IncomingMessage): Promise<unknown> {
   }
   if (bytes === 0) return undefined;
   const type = (message.headers["content-type"] ?? "application/json").split(";")[0]?.trim() ?? "";
+  if (type === "application/vnd.kubernetes.protobuf") return parseProtobufBody(Buffer.concat(chunks));
   const yaml = type.endsWith("yaml");
   if (!yaml && !type.endsWith("json")) {
     throw new ApiError(

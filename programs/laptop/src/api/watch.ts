@@ -21,6 +21,7 @@ export interface WatchRequest {
 
 /** A reader that leaves so much unread is cut off: it lists again when it is back. */
 const maxUnreadBytes = 32 * 1024 * 1024;
+const firstBookmarkMs = 5_000;
 const bookmarkEveryMs = 30_000;
 
 /** Streams the changes of a selection until the time is over, the client leaves or the server stops. */
@@ -94,7 +95,7 @@ export function streamWatch(response: ServerResponse, request: WatchRequest, sto
     bookmark();
     later(bookmarkEveryMs, everySoOften);
   };
-  later(bookmarkEveryMs, everySoOften);
+  later(firstBookmarkMs, everySoOften);
   // The last word before the end saves the next watch what this one has seen.
   later(Math.max(timeoutMs - 2_000, timeoutMs / 2), bookmark);
 }

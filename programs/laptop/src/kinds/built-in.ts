@@ -1,18 +1,12 @@
+// The kinds that the laptop serves by itself: a table, long because there are many. Each entry is what is different about its kind.
 import { isRecord } from "@weft/kube";
 import * as columns from "./columns.js";
 import { at, listAt, recordAt, textAt } from "./path.js";
 import { podSpecSchema, podStatusSchema, podTemplateSchema } from "./pod-schema.js";
 import type { Json, ResourceKind } from "./resource-kind.js";
+import { checkGrpcRoute } from "./route-rules.js";
 import { grpcRouteSpec, referenceGrantSpec, routeStatus } from "./route-schema.js";
-import {
-  checkBinding,
-  checkData,
-  checkEndpointSlice,
-  checkGrpcRoute,
-  checkPod,
-  checkService,
-  checkWorkload,
-} from "./rules.js";
+import { checkBinding, checkData, checkEndpointSlice, checkPod, checkService, checkWorkload } from "./rules.js";
 import {
   anyObject,
   anything,
@@ -36,8 +30,6 @@ import {
   strMap,
   time,
 } from "./schema.js";
-
-/** The kinds that the laptop serves by itself. A table: each entry is what is different about its kind. */
 
 type Entry = Pick<ResourceKind, "kind" | "plural"> &
   Partial<Omit<ResourceKind, "schema">> & { readonly fields: Record<string, Schema> };
