@@ -78,7 +78,11 @@ spec:
     expect((await laptop.kubectl(["apply", "-f", "-"], route)).stdout).toContain(
       "grpcroute.gateway.networking.k8s.io/by-kubectl created",
     );
-    expect((await laptop.kubectl(["apply", "-f", "-"], route)).stdout).toContain("unchanged");
+    const generation = () =>
+      laptop.kubectl(["get", "grpcroute", "by-kubectl", "-n", "shop", "-o", "jsonpath={.metadata.generation}"]);
+    const first = (await generation()).stdout;
+    expect(await laptop.kubectl(["apply", "-f", "-"], route)).toMatchObject({ code: 0 });
+    expect((await generation()).stdout).toBe(first); // what is applied again changes nothing
     expect((await laptop.kubectl(["get", "grpcroute", "-n", "shop"])).stdout).toContain("by-kubectl");
     expect(await laptop.kubectl(["delete", "grpcroute", "by-kubectl", "-n", "shop"])).toMatchObject({ code: 0 });
     const logs = await laptop.kubectl(["logs", "-n", "shop", "deploy/orders", "--tail", "3"]);
