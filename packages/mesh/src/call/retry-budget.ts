@@ -25,18 +25,20 @@ export interface RetryBudgetOptions {
 export function createRetryBudget(options: RetryBudgetOptions): RetryBudget {
   const { clock, share = 0.2, minPerSecond = 3, capacity = 100 } = options;
   const allowance = Math.min(capacity, minPerSecond);
-  let saved = 0;
+  // Counted in thousandths, so that a share adds up to what it says.
+  const shareThousandths = Math.round(share * 1_000);
+  let savedThousandths = 0;
   let free = allowance;
   let filledMs = clock.nowMs();
   return {
     deposit() {
-      saved = Math.min(capacity, saved + share);
+      savedThousandths = Math.min(capacity * 1_000, savedThousandths + shareThousandths);
     },
     withdraw() {
       const nowMs = clock.nowMs();
       free = Math.min(allowance, free + ((nowMs - filledMs) / 1_000) * minPerSecond);
       filledMs = nowMs;
-      if (saved >= 1) saved -= 1;
+      if (savedThousandths >= 1_000) savedThousandths -= 1_000;
       else if (free >= 1) free -= 1;
       else return false;
       return true;
