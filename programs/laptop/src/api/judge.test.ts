@@ -12,8 +12,8 @@ const schema = obj({
 });
 
 test("fields that are not known are named and left out", () => {
-  const judged = judge({ name: "a", nmae: "b", list: [{ inner: 1, iner: 2 }] }, schema);
-  expect(judged.unknown).toEqual(["nmae", "list[0].iner"]);
+  const judged = judge({ name: "a", nmae: "b", constructor: 1, list: [{ inner: 1, iner: 2 }] }, schema);
+  expect(judged.unknown).toEqual(["nmae", "constructor", "list[0].iner"]);
   expect(judged.pruned).toEqual({ name: "a", list: [{ inner: 1 }] });
 });
 

@@ -1,6 +1,6 @@
 import { isRecord } from "@weft/kube";
 import type { Cause } from "../kinds/resource-kind.js";
-import { mapKeys, type Schema } from "../kinds/schema.js";
+import { mapKeys, namedField, type Schema } from "../kinds/schema.js";
 
 /** What a schema says of an object. */
 export interface Judgement {
@@ -97,7 +97,7 @@ function walkObject(value: unknown, schema: Schema, path: string, found: Finding
   }
   let copy: Record<string, unknown> | undefined;
   for (const [name, entry] of Object.entries(value)) {
-    const own = schema.properties?.[name];
+    const own = namedField(schema, name);
     const values = schema.additionalProperties;
     const inner = own ?? (typeof values === "object" ? values : undefined);
     if (inner === undefined) {
@@ -266,7 +266,7 @@ export function withDefaults(value: unknown, schema: Schema): unknown {
   const values = schema.additionalProperties;
   if (typeof values === "object") {
     for (const [name, found] of Object.entries(value)) {
-      if (schema.properties?.[name] !== undefined) continue;
+      if (namedField(schema, name) !== undefined) continue;
       const filled = withDefaults(found, values);
       if (filled === found) continue;
       copy ??= { ...value };

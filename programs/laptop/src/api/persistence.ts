@@ -23,7 +23,7 @@ export function readObjects(file: string): readonly (readonly [string, Json])[] 
     // No file yet: the first start.
     return [];
   }
-  const document: unknown = JSON.parse(text);
+  const document = parseDocument(file, text);
   const kinds = isRecord(document) && isRecord(document["kinds"]) ? document["kinds"] : undefined;
   if (kinds === undefined) throw new Error(`${file}: not a file of objects`);
   const found: (readonly [string, Json])[] = [];
@@ -31,6 +31,14 @@ export function readObjects(file: string): readonly (readonly [string, Json])[] 
     for (const object of Array.isArray(objects) ? objects : []) if (isRecord(object)) found.push([kind, object]);
   }
   return found;
+}
+
+function parseDocument(file: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new Error(`${file}: not JSON; \`weft reset\` begins anew`, { cause });
+  }
 }
 
 export function startPersistence(options: {

@@ -97,9 +97,15 @@ export function listBy(
   };
 }
 
+/** The schema of a field that is known by name; a field called `constructor` is none of them. */
+export function namedField(schema: Schema | undefined, field: string): Schema | undefined {
+  const properties = schema?.properties;
+  return properties !== undefined && Object.hasOwn(properties, field) ? properties[field] : undefined;
+}
+
 /** The schema of a field, as far as it is known. */
 export function fieldSchema(schema: Schema | undefined, field: string): Schema | undefined {
-  const own = schema?.properties?.[field];
+  const own = namedField(schema, field);
   if (own !== undefined) return own;
   return typeof schema?.additionalProperties === "object" ? schema.additionalProperties : undefined;
 }
@@ -109,10 +115,6 @@ export function mapKeys(schema: Schema | undefined): readonly string[] | undefin
   return schema?.["x-kubernetes-list-type"] === "map" ? schema["x-kubernetes-list-map-keys"] : undefined;
 }
 
-export const label = {
-  pattern: "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$",
-  maxLength: 63,
-} as const;
 /** RFC 1123 label: names of Services, containers, ports. */
 export const dnsLabel = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 /** RFC 1123 subdomain: names of most objects. */
