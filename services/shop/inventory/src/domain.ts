@@ -32,6 +32,11 @@ export interface Shortage {
   readonly available: number;
 }
 
+/** How a caller names a reservation: by its id, or by the key that made it or may still come to. */
+export type ReservationName =
+  | { readonly t: "id"; readonly reservationId: string }
+  | { readonly t: "key"; readonly reserveKey: string };
+
 /** What can be done with a reservation. */
 export type Ending = "commit" | "release";
 
@@ -56,6 +61,7 @@ export function shortagesOf(lines: readonly Line[], stocks: ReadonlyMap<string, 
 
 const mostLines = 100;
 const mostOfOne = 1_000;
+const longestKey = 128;
 
 /** Checks what is to be reserved: 1 to 100 products, each once, 1 to 1000 of each. */
 export function parseLines(lines: readonly Line[]): Parsed<readonly Line[]> {
@@ -87,11 +93,19 @@ export function parseProductIds(field: string, ids: readonly string[], part = ""
   return parsed(ids);
 }
 
-/** Checks the id of a reservation. */
-export function parseReservationId(id: string): Parsed<string> {
-  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)
-    ? parsed(id)
-    : refused(`reservation_id ${quoted(id)}: was not given by Reserve`);
+/** Checks how a reservation is named: exactly one of the two. */
+export function parseReservationName(name: {
+  readonly reservationId: string;
+  readonly reserveKey: string;
+}): Parsed<ReservationName> {
+  const { reservationId, reserveKey } = name;
+  if ((reservationId === "") === (reserveKey === ""))
+    return refused("reservation_id, reserve_key: exactly one of the two must be set");
+  if (reserveKey.length > longestKey) return refused(`reserve_key: longer than ${longestKey} characters`);
+  if (reserveKey !== "") return parsed({ t: "key", reserveKey });
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(reservationId)
+    ? parsed({ t: "id", reservationId })
+    : refused(`reservation_id ${quoted(reservationId)}: was not given by Reserve`);
 }
 
 /** A value in a message: never longer than a line. */

@@ -1,7 +1,12 @@
 import { type Client, Code, ConnectError, createClient, createRouterTransport } from "@connectrpc/connect";
 import { createRedactor } from "@weft/chassis";
 import { withCallContext } from "@weft/chassis/testing";
-import { InventoryService, OutOfStockDetailSchema, ReservationState } from "@weft/contracts/shop/inventory/v1";
+import {
+  InventoryService,
+  OutOfStockDetailSchema,
+  ReservationState,
+  ReservationUndoneDetailSchema,
+} from "@weft/contracts/shop/inventory/v1";
 import { silentLogger } from "@weft/foundation";
 import { createDatabase, createDataKey, createIdempotency, type Database, migrate } from "@weft/store";
 import { startTestDatabase, startTestPostgres, type TestPostgres } from "@weft/store/testing";
@@ -85,6 +90,66 @@ test("a reservation holds, a release gives back, a commit takes for good", async
   expect(again.reservation?.reservationId).not.toBe(reservationId);
   await ann.commit({ idempotencyKey: "c2", reservationId: again.reservation?.reservationId ?? "" });
   expect(await fixture.stockOf("tea")).toEqual({ available: 6, held: 0 });
+});
+
+test("a release that comes before its reservation forbids the key: the reservation is refused, and nothing is held", async () => {
+  await using fixture = await startFixture();
+  await fixture.setStock("tea", 5);
+  const ann = fixture.as("ann");
+  const reserve = { idempotencyKey: "r", lines: [{ productId: "tea", quantity: 2 }] };
+  expect((await errorOf(ann.getReservation({ reserveKey: "r" }))).code).toBe(Code.NotFound);
+  const released = await ann.release({ idempotencyKey: "x", reserveKey: "r" });
+  expect(released.reservation).toMatchObject({ reservationId: "", state: ReservationState.RELEASED });
+  expect((await ann.getReservation({ reserveKey: "r" })).reservation?.state).toBe(ReservationState.RELEASED);
+  const error = await errorOf(ann.reserve(reserve));
+  expect([error.code, error.findDetails(ReservationUndoneDetailSchema).length]).toEqual([Code.FailedPrecondition, 1]);
+  await ann.release({ idempotencyKey: "x", reserveKey: "r" });
+  await ann.release({ idempotencyKey: "y", reserveKey: "r" });
+  expect((await errorOf(ann.reserve(reserve))).code).toBe(Code.FailedPrecondition);
+  expect(await fixture.stockOf("tea")).toEqual({ available: 5, held: 0 });
+  // Another caller's key of the same name is another key.
+  await fixture.as("bob").reserve(reserve);
+});
+
+test("a reservation is committed, asked about and released by the key that made it; a copy of the request that comes late is refused", async () => {
+  await using fixture = await startFixture();
+  await fixture.setStock("tea", 5);
+  const ann = fixture.as("ann");
+  const reserve = { idempotencyKey: "r", lines: [{ productId: "tea", quantity: 2 }] };
+  const { reservation } = await ann.reserve(reserve);
+  expect((await ann.getReservation({ reserveKey: "r" })).reservation).toEqual(reservation);
+  expect((await ann.getReservation({ reservationId: reservation?.reservationId ?? "" })).reservation).toEqual(
+    reservation,
+  );
+  await ann.release({ idempotencyKey: "x", reserveKey: "r" });
+  expect((await ann.getReservation({ reserveKey: "r" })).reservation?.state).toBe(ReservationState.RELEASED);
+  expect((await errorOf(ann.reserve(reserve))).code).toBe(Code.FailedPrecondition);
+  expect(await fixture.stockOf("tea")).toEqual({ available: 5, held: 0 });
+
+  await ann.reserve({ ...reserve, idempotencyKey: "s" });
+  await ann.commit({ idempotencyKey: "c", reserveKey: "s" });
+  expect((await errorOf(ann.release({ idempotencyKey: "z", reserveKey: "s" }))).code).toBe(Code.FailedPrecondition);
+  expect(await fixture.stockOf("tea")).toEqual({ available: 3, held: 0 });
+  const both = { idempotencyKey: "b", reserveKey: "s", reservationId: reservation?.reservationId ?? "" };
+  expect((await errorOf(ann.commit(both))).code).toBe(Code.InvalidArgument);
+});
+
+test("a release by key racing its reservation leaves nothing held, whichever comes first", async () => {
+  await using fixture = await startFixture();
+  await using otherDatabase = createDatabase({ url: fixture.url });
+  const replicas = [fixture.as("ann"), clientOf(otherDatabase, "ann")];
+  await fixture.setStock("tea", 100);
+  await Promise.all(
+    Array.from({ length: 60 }, async (_, n) => {
+      const [one, other] = n % 2 === 0 ? replicas : [...replicas].reverse();
+      const ends = await Promise.allSettled([
+        one?.reserve({ idempotencyKey: `r${n}`, lines: [{ productId: "tea", quantity: 1 }] }),
+        other?.release({ idempotencyKey: `x${n}`, reserveKey: `r${n}` }),
+      ]);
+      expect(ends[1].status).toBe("fulfilled");
+    }),
+  );
+  expect(await fixture.stockOf("tea")).toEqual({ available: 100, held: 0 });
 });
 
 test("what is short is named with what is left, and nothing of the order is held", async () => {

@@ -7,6 +7,7 @@ import {
   InventoryService,
   OutOfStockDetailSchema,
   type ReservationSchema,
+  ReservationUndoneDetailSchema,
   ReservationState as WireState,
 } from "@weft/contracts/shop/inventory/v1";
 import type { Parsed } from "@weft/foundation";
@@ -17,13 +18,14 @@ import {
   type Line,
   parseLines,
   parseProductIds,
-  parseReservationId,
+  parseReservationName,
   quoted,
   type Reservation,
+  type ReservationName,
   type Shortage,
   shortagesOf,
 } from "./domain.js";
-import type { InventoryStore } from "./store.js";
+import type { InventoryStore, StoredReservation } from "./store.js";
 
 export interface HandlerParts {
   readonly store: InventoryStore;
@@ -40,6 +42,8 @@ export function createHandlers({ store, idempotency }: HandlerParts): Handlers<t
     reserveKey: string,
     lines: readonly Line[],
   ): Promise<Reservation> => {
+    // Before the stock: whoever releases holds the key first, too.
+    if (!(await store.takeKey(tx, principal, reserveKey))) throw undone(reserveKey);
     const stocks = await store.lockStock(
       tx,
       lines.map((line) => line.productId),
@@ -53,9 +57,8 @@ export function createHandlers({ store, idempotency }: HandlerParts): Handlers<t
   };
 
   /** Commits or releases; whoever comes second finds it done, or forbidden by the other. */
-  const end = async (tx: Transaction, principal: string, id: string, ending: Ending): Promise<Reservation> => {
-    const reservation = await store.lockReservation(tx, principal, id);
-    if (reservation === undefined) throw new ConnectError(`reservation ${quoted(id)} does not exist`, Code.NotFound);
+  const end = async (tx: Transaction, reservation: StoredReservation, ending: Ending): Promise<Reservation> => {
+    const { reservationId: id, principal, reserveKey } = reservation;
     switch (endingOf(reservation.state, ending)) {
       case "done-already":
         return reservation;
@@ -65,11 +68,19 @@ export function createHandlers({ store, idempotency }: HandlerParts): Handlers<t
           Code.FailedPrecondition,
         );
       case "change":
-        // What was held is undone, so the request that held it is forgotten: the same key may hold again.
-        if (ending === "release")
-          await idempotency.forget(tx, { method: reserve, principal, key: reservation.reserveKey });
+        // What was held is undone, so the request that held it is forgotten: the key is free, or its next use finds it forbidden.
+        if (ending === "release") await idempotency.forget(tx, { method: reserve, principal, key: reserveKey });
         return store.end(tx, reservation, ending === "commit" ? "committed" : "released");
     }
+  };
+
+  /** Releases by id, or by key: then the key is forbidden, whether anything was reserved under it or not. */
+  const undo = async (tx: Transaction, principal: string, name: ReservationName): Promise<WireReservation> => {
+    const reservation = await (name.t === "key"
+      ? store.forbidKey(tx, principal, name.reserveKey)
+      : store.lockReservation(tx, principal, name));
+    if (reservation !== undefined) return toMessage(await end(tx, reservation, "release"));
+    return name.t === "key" ? undoneMessage : missing(name);
   };
 
   return {
@@ -82,17 +93,24 @@ export function createHandlers({ store, idempotency }: HandlerParts): Handlers<t
     },
 
     async release(request, context) {
-      const id = valid(parseReservationId(request.reservationId));
+      const name = valid(parseReservationName(request));
       return idempotency.run({ method: release, request, ...callerOf(context) }, async (tx) =>
-        create(release.output, { reservation: toMessage(await end(tx, context.user, id, "release")) }),
+        create(release.output, { reservation: await undo(tx, context.user, name) }),
       );
     },
 
     async commit(request, context) {
-      const id = valid(parseReservationId(request.reservationId));
-      return idempotency.run({ method: commit, request, ...callerOf(context) }, async (tx) =>
-        create(commit.output, { reservation: toMessage(await end(tx, context.user, id, "commit")) }),
-      );
+      const name = valid(parseReservationName(request));
+      return idempotency.run({ method: commit, request, ...callerOf(context) }, async (tx) => {
+        const reservation = (await store.lockReservation(tx, context.user, name)) ?? missing(name);
+        return create(commit.output, { reservation: toMessage(await end(tx, reservation, "commit")) });
+      });
+    },
+
+    async getReservation(request, context) {
+      const name = valid(parseReservationName(request));
+      const found = (await store.find(context.user, name, context)) ?? missing(name);
+      return { reservation: found === "forbidden" ? undoneMessage : toMessage(found) };
     },
 
     async getStock(request, context) {
@@ -111,6 +129,25 @@ function callerOf(context: CallContext): { readonly principal: string; readonly 
   return { principal: context.user, bounds: context };
 }
 
+type WireReservation = MessageInitShape<typeof ReservationSchema>;
+
+/** What a key that was forbidden before it was used looks like. */
+const undoneMessage: WireReservation = { reservationId: "", state: WireState.RELEASED, lines: [] };
+
+function missing(name: ReservationName): never {
+  const text = name.t === "id" ? `reservation ${quoted(name.reservationId)}` : `reserve_key ${quoted(name.reserveKey)}`;
+  throw new ConnectError(`${text} does not exist`, Code.NotFound);
+}
+
+function undone(reserveKey: string): ConnectError {
+  return new ConnectError(
+    `idempotency_key ${quoted(reserveKey)}: what it was to reserve is released already`,
+    Code.FailedPrecondition,
+    undefined,
+    [{ desc: ReservationUndoneDetailSchema, value: {} }],
+  );
+}
+
 function outOfStock(shortages: readonly Shortage[]): ConnectError {
   const text = shortages
     .map((short) => `${quoted(short.productId)}: ${short.requested} asked for, ${short.available} left`)
@@ -126,7 +163,7 @@ function valid<T>(value: Parsed<T>): T {
 
 const wireStates = { held: WireState.HELD, committed: WireState.COMMITTED, released: WireState.RELEASED } as const;
 
-function toMessage(reservation: Reservation): MessageInitShape<typeof ReservationSchema> {
+function toMessage(reservation: Reservation): WireReservation {
   return {
     reservationId: reservation.reservationId,
     state: wireStates[reservation.state],

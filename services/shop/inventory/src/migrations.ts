@@ -29,4 +29,20 @@ export const migrations: readonly Migration[] = [
         ${seedStock.map(([productId, available]) => `('${productId}', ${available})`).join(",\n")};
     `,
   },
+  {
+    // One row for each key that made a reservation, or must never make one.
+    name: "0003-reserve-keys",
+    sql: `
+      CREATE TABLE reserve_keys (
+        principal text NOT NULL,
+        reserve_key text NOT NULL,
+        reservation_id uuid REFERENCES reservations,
+        forbidden boolean NOT NULL DEFAULT false,
+        PRIMARY KEY (principal, reserve_key)
+      );
+      INSERT INTO reserve_keys (principal, reserve_key, reservation_id)
+        SELECT DISTINCT ON (principal, reserve_key) principal, reserve_key, reservation_id FROM reservations
+        ORDER BY principal, reserve_key, create_time DESC;
+    `,
+  },
 ];

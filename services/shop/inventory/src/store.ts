@@ -1,5 +1,5 @@
 import { type CallBounds, column, type Database, type Row, type Transaction } from "@weft/store";
-import type { Line, Reservation, ReservationState, Stock } from "./domain.js";
+import type { Line, Reservation, ReservationName, ReservationState, Stock } from "./domain.js";
 
 /** A reservation with what only the service itself needs to know. */
 export interface StoredReservation extends Reservation {
@@ -14,13 +14,19 @@ export interface InventoryStore {
   stockOf(productIds: readonly string[], bounds: CallBounds): Promise<readonly Stock[]>;
   /** The same, and nobody else changes it before this transaction ends. */
   lockStock(tx: Transaction, productIds: readonly string[]): Promise<ReadonlyMap<string, Stock>>;
-  /** Makes a reservation of locked stock. */
+  /** Takes a key for a reservation that is about to be made, locked until this transaction ends; false when it is forbidden. */
+  takeKey(tx: Transaction, principal: string, reserveKey: string): Promise<boolean>;
+  /** Forbids a key for ever, and gives the reservation that it made last, if any, locked. */
+  forbidKey(tx: Transaction, principal: string, reserveKey: string): Promise<StoredReservation | undefined>;
+  /** A caller's reservation; `forbidden` when its key may never make one. */
+  find(principal: string, name: ReservationName, bounds: CallBounds): Promise<Reservation | "forbidden" | undefined>;
+  /** Makes a reservation of locked stock under a taken key. */
   hold(
     tx: Transaction,
     reservation: { readonly principal: string; readonly reserveKey: string; readonly lines: readonly Line[] },
   ): Promise<Reservation>;
   /** A caller's reservation, locked until this transaction ends; nothing when it is not theirs. */
-  lockReservation(tx: Transaction, principal: string, reservationId: string): Promise<StoredReservation | undefined>;
+  lockReservation(tx: Transaction, principal: string, name: ReservationName): Promise<StoredReservation | undefined>;
   /** Ends a locked reservation that is held: its stock goes back, or leaves for good. */
   end(tx: Transaction, reservation: Reservation, state: "committed" | "released"): Promise<Reservation>;
 }
@@ -57,14 +63,39 @@ export function createInventoryStore(database: Database): InventoryStore {
          RETURNING reservation_id, state, lines, create_time`,
         [principal, reserveKey, ...arraysOf(lines), JSON.stringify(lines)],
       );
-      return fromReservationRow(only(rows));
+      const reservation = fromReservationRow(only(rows));
+      await tx.query("UPDATE reserve_keys SET reservation_id = $3 WHERE principal = $1 AND reserve_key = $2", [
+        principal,
+        reserveKey,
+        reservation.reservationId,
+      ]);
+      return reservation;
     },
 
-    async lockReservation(tx, principal, reservationId) {
+    async takeKey(tx, principal, reserveKey) {
+      // Waits for whoever is making or forbidding the same, then sees what became of it.
+      const rows = await tx.query(
+        `INSERT INTO reserve_keys AS known (principal, reserve_key) VALUES ($1, $2)
+         ON CONFLICT (principal, reserve_key) DO UPDATE SET forbidden = known.forbidden RETURNING forbidden`,
+        [principal, reserveKey],
+      );
+      return !column.boolean(only(rows), "forbidden");
+    },
+
+    async forbidKey(tx, principal, reserveKey) {
+      await tx.query(
+        `INSERT INTO reserve_keys (principal, reserve_key, forbidden) VALUES ($1, $2, true)
+         ON CONFLICT (principal, reserve_key) DO UPDATE SET forbidden = true`,
+        [principal, reserveKey],
+      );
+      return this.lockReservation(tx, principal, { t: "key", reserveKey });
+    },
+
+    async lockReservation(tx, principal, name) {
       const [row] = await tx.query(
         `SELECT reservation_id, state, lines, create_time, principal, reserve_key FROM reservations
-         WHERE reservation_id = $1 AND principal = $2 FOR UPDATE`,
-        [reservationId, principal],
+         WHERE principal = $1 AND reservation_id = ${idOf(name)} FOR UPDATE`,
+        [principal, textOf(name)],
       );
       if (row === undefined) return undefined;
       return {
@@ -72,6 +103,23 @@ export function createInventoryStore(database: Database): InventoryStore {
         principal: column.text(row, "principal"),
         reserveKey: column.text(row, "reserve_key"),
       };
+    },
+
+    async find(principal, name, bounds) {
+      const [row] = await database.query(
+        `SELECT reservation_id, state, lines, create_time FROM reservations
+         WHERE principal = $1 AND reservation_id = ${idOf(name)}`,
+        [principal, textOf(name)],
+        bounds,
+      );
+      if (row !== undefined) return fromReservationRow(row);
+      if (name.t === "id") return undefined;
+      const forbidden = await database.query(
+        "SELECT 1 FROM reserve_keys WHERE principal = $1 AND reserve_key = $2 AND forbidden",
+        [principal, name.reserveKey],
+        bounds,
+      );
+      return forbidden.length > 0 ? "forbidden" : undefined;
     },
 
     async end(tx, reservation, state) {
@@ -96,6 +144,17 @@ export function createInventoryStore(database: Database): InventoryStore {
 
 function arraysOf(lines: readonly Line[]): [productIds: string[], quantities: number[]] {
   return [lines.map((line) => line.productId), lines.map((line) => line.quantity)];
+}
+
+/** The id that a name of a reservation means, in SQL: the name's text is $2, its owner $1. */
+function idOf(name: ReservationName): string {
+  return name.t === "id"
+    ? "$2::uuid"
+    : "(SELECT reservation_id FROM reserve_keys WHERE principal = $1 AND reserve_key = $2)";
+}
+
+function textOf(name: ReservationName): string {
+  return name.t === "id" ? name.reservationId : name.reserveKey;
 }
 
 function only(rows: readonly Row[]): Row {

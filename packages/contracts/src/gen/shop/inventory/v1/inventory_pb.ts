@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file shop/inventory/v1/inventory.proto.
  */
 export const file_shop_inventory_v1_inventory: GenFile = /*@__PURE__*/
-  fileDesc("CiFzaG9wL2ludmVudG9yeS92MS9pbnZlbnRvcnkucHJvdG8SEXNob3AuaW52ZW50b3J5LnYxIjcKD1Jlc2VydmF0aW9uTGluZRISCgpwcm9kdWN0X2lkGAEgASgJEhAKCHF1YW50aXR5GAIgASgFIr0BCgtSZXNlcnZhdGlvbhIWCg5yZXNlcnZhdGlvbl9pZBgBIAEoCRIyCgVzdGF0ZRgCIAEoDjIjLnNob3AuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uU3RhdGUSMQoFbGluZXMYAyADKAsyIi5zaG9wLmludmVudG9yeS52MS5SZXNlcnZhdGlvbkxpbmUSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjwKBVN0b2NrEhIKCnByb2R1Y3RfaWQYASABKAkSEQoJYXZhaWxhYmxlGAIgASgFEgwKBGhlbGQYAyABKAUiQgoQT3V0T2ZTdG9ja0RldGFpbBIuCglzaG9ydGFnZXMYASADKAsyGy5zaG9wLmludmVudG9yeS52MS5TaG9ydGFnZSJECghTaG9ydGFnZRISCgpwcm9kdWN0X2lkGAEgASgJEhEKCXJlcXVlc3RlZBgCIAEoBRIRCglhdmFpbGFibGUYAyABKAUiXAoOUmVzZXJ2ZVJlcXVlc3QSFwoPaWRlbXBvdGVuY3lfa2V5GAEgASgJEjEKBWxpbmVzGAIgAygLMiIuc2hvcC5pbnZlbnRvcnkudjEuUmVzZXJ2YXRpb25MaW5lIkYKD1Jlc2VydmVSZXNwb25zZRIzCgtyZXNlcnZhdGlvbhgBIAEoCzIeLnNob3AuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uIkEKDlJlbGVhc2VSZXF1ZXN0EhcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCRIWCg5yZXNlcnZhdGlvbl9pZBgCIAEoCSJGCg9SZWxlYXNlUmVzcG9uc2USMwoLcmVzZXJ2YXRpb24YASABKAsyHi5zaG9wLmludmVudG9yeS52MS5SZXNlcnZhdGlvbiJACg1Db21taXRSZXF1ZXN0EhcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCRIWCg5yZXNlcnZhdGlvbl9pZBgCIAEoCSJFCg5Db21taXRSZXNwb25zZRIzCgtyZXNlcnZhdGlvbhgBIAEoCzIeLnNob3AuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uIiYKD0dldFN0b2NrUmVxdWVzdBITCgtwcm9kdWN0X2lkcxgBIAMoCSI8ChBHZXRTdG9ja1Jlc3BvbnNlEigKBnN0b2NrcxgBIAMoCzIYLnNob3AuaW52ZW50b3J5LnYxLlN0b2NrKpIBChBSZXNlcnZhdGlvblN0YXRlEiEKHVJFU0VSVkFUSU9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWUkVTRVJWQVRJT05fU1RBVEVfSEVMRBABEh8KG1JFU0VSVkFUSU9OX1NUQVRFX0NPTU1JVFRFRBACEh4KGlJFU0VSVkFUSU9OX1NUQVRFX1JFTEVBU0VEEAMyyQMKEEludmVudG9yeVNlcnZpY2USbAoHUmVzZXJ2ZRIhLnNob3AuaW52ZW50b3J5LnYxLlJlc2VydmVSZXF1ZXN0GiIuc2hvcC5pbnZlbnRvcnkudjEuUmVzZXJ2ZVJlc3BvbnNlIhqQAgKouxgBsrsYD2ludmVudG9yeS53cml0ZRJsCgdSZWxlYXNlEiEuc2hvcC5pbnZlbnRvcnkudjEuUmVsZWFzZVJlcXVlc3QaIi5zaG9wLmludmVudG9yeS52MS5SZWxlYXNlUmVzcG9uc2UiGpACAqi7GAGyuxgPaW52ZW50b3J5LndyaXRlEmkKBkNvbW1pdBIgLnNob3AuaW52ZW50b3J5LnYxLkNvbW1pdFJlcXVlc3QaIS5zaG9wLmludmVudG9yeS52MS5Db21taXRSZXNwb25zZSIakAICqLsYAbK7GA9pbnZlbnRvcnkud3JpdGUSbgoIR2V0U3RvY2sSIi5zaG9wLmludmVudG9yeS52MS5HZXRTdG9ja1JlcXVlc3QaIy5zaG9wLmludmVudG9yeS52MS5HZXRTdG9ja1Jlc3BvbnNlIhmQAgGouxgCsrsYDmludmVudG9yeS5yZWFkYgZwcm90bzM", [file_google_protobuf_timestamp, file_weft_options_v1_options]);
+  fileDesc("CiFzaG9wL2ludmVudG9yeS92MS9pbnZlbnRvcnkucHJvdG8SEXNob3AuaW52ZW50b3J5LnYxIjcKD1Jlc2VydmF0aW9uTGluZRISCgpwcm9kdWN0X2lkGAEgASgJEhAKCHF1YW50aXR5GAIgASgFIr0BCgtSZXNlcnZhdGlvbhIWCg5yZXNlcnZhdGlvbl9pZBgBIAEoCRIyCgVzdGF0ZRgCIAEoDjIjLnNob3AuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uU3RhdGUSMQoFbGluZXMYAyADKAsyIi5zaG9wLmludmVudG9yeS52MS5SZXNlcnZhdGlvbkxpbmUSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjwKBVN0b2NrEhIKCnByb2R1Y3RfaWQYASABKAkSEQoJYXZhaWxhYmxlGAIgASgFEgwKBGhlbGQYAyABKAUiQgoQT3V0T2ZTdG9ja0RldGFpbBIuCglzaG9ydGFnZXMYASADKAsyGy5zaG9wLmludmVudG9yeS52MS5TaG9ydGFnZSIZChdSZXNlcnZhdGlvblVuZG9uZURldGFpbCJECghTaG9ydGFnZRISCgpwcm9kdWN0X2lkGAEgASgJEhEKCXJlcXVlc3RlZBgCIAEoBRIRCglhdmFpbGFibGUYAyABKAUiXAoOUmVzZXJ2ZVJlcXVlc3QSFwoPaWRlbXBvdGVuY3lfa2V5GAEgASgJEjEKBWxpbmVzGAIgAygLMiIuc2hvcC5pbnZlbnRvcnkudjEuUmVzZXJ2YXRpb25MaW5lIkYKD1Jlc2VydmVSZXNwb25zZRIzCgtyZXNlcnZhdGlvbhgBIAEoCzIeLnNob3AuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uIlYKDlJlbGVhc2VSZXF1ZXN0EhcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCRIWCg5yZXNlcnZhdGlvbl9pZBgCIAEoCRITCgtyZXNlcnZlX2tleRgDIAEoCSJGCg9SZWxlYXNlUmVzcG9uc2USMwoLcmVzZXJ2YXRpb24YASABKAsyHi5zaG9wLmludmVudG9yeS52MS5SZXNlcnZhdGlvbiJVCg1Db21taXRSZXF1ZXN0EhcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCRIWCg5yZXNlcnZhdGlvbl9pZBgCIAEoCRITCgtyZXNlcnZlX2tleRgDIAEoCSJFCg5Db21taXRSZXNwb25zZRIzCgtyZXNlcnZhdGlvbhgBIAEoCzIeLnNob3AuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uIkQKFUdldFJlc2VydmF0aW9uUmVxdWVzdBIWCg5yZXNlcnZhdGlvbl9pZBgBIAEoCRITCgtyZXNlcnZlX2tleRgCIAEoCSJNChZHZXRSZXNlcnZhdGlvblJlc3BvbnNlEjMKC3Jlc2VydmF0aW9uGAEgASgLMh4uc2hvcC5pbnZlbnRvcnkudjEuUmVzZXJ2YXRpb24iJgoPR2V0U3RvY2tSZXF1ZXN0EhMKC3Byb2R1Y3RfaWRzGAEgAygJIjwKEEdldFN0b2NrUmVzcG9uc2USKAoGc3RvY2tzGAEgAygLMhguc2hvcC5pbnZlbnRvcnkudjEuU3RvY2sqkgEKEFJlc2VydmF0aW9uU3RhdGUSIQodUkVTRVJWQVRJT05fU1RBVEVfVU5TUEVDSUZJRUQQABIaChZSRVNFUlZBVElPTl9TVEFURV9IRUxEEAESHwobUkVTRVJWQVRJT05fU1RBVEVfQ09NTUlUVEVEEAISHgoaUkVTRVJWQVRJT05fU1RBVEVfUkVMRUFTRUQQAzLMBAoQSW52ZW50b3J5U2VydmljZRJsCgdSZXNlcnZlEiEuc2hvcC5pbnZlbnRvcnkudjEuUmVzZXJ2ZVJlcXVlc3QaIi5zaG9wLmludmVudG9yeS52MS5SZXNlcnZlUmVzcG9uc2UiGpACAqi7GAGyuxgPaW52ZW50b3J5LndyaXRlEmwKB1JlbGVhc2USIS5zaG9wLmludmVudG9yeS52MS5SZWxlYXNlUmVxdWVzdBoiLnNob3AuaW52ZW50b3J5LnYxLlJlbGVhc2VSZXNwb25zZSIakAICqLsYAbK7GA9pbnZlbnRvcnkud3JpdGUSaQoGQ29tbWl0EiAuc2hvcC5pbnZlbnRvcnkudjEuQ29tbWl0UmVxdWVzdBohLnNob3AuaW52ZW50b3J5LnYxLkNvbW1pdFJlc3BvbnNlIhqQAgKouxgBsrsYD2ludmVudG9yeS53cml0ZRKAAQoOR2V0UmVzZXJ2YXRpb24SKC5zaG9wLmludmVudG9yeS52MS5HZXRSZXNlcnZhdGlvblJlcXVlc3QaKS5zaG9wLmludmVudG9yeS52MS5HZXRSZXNlcnZhdGlvblJlc3BvbnNlIhmQAgGouxgBsrsYDmludmVudG9yeS5yZWFkEm4KCEdldFN0b2NrEiIuc2hvcC5pbnZlbnRvcnkudjEuR2V0U3RvY2tSZXF1ZXN0GiMuc2hvcC5pbnZlbnRvcnkudjEuR2V0U3RvY2tSZXNwb25zZSIZkAIBqLsYArK7GA5pbnZlbnRvcnkucmVhZGIGcHJvdG8z", [file_google_protobuf_timestamp, file_weft_options_v1_options]);
 
 /**
  * ReservationLine is one product of a reservation.
@@ -52,7 +52,7 @@ export const ReservationLineSchema: GenMessage<ReservationLine> = /*@__PURE__*/
  */
 export type Reservation = Message<"shop.inventory.v1.Reservation"> & {
   /**
-   * Names the reservation.
+   * Names the reservation. Empty for one that was released before it arrived.
    *
    * @generated from field: string reservation_id = 1;
    */
@@ -144,6 +144,21 @@ export const OutOfStockDetailSchema: GenMessage<OutOfStockDetail> = /*@__PURE__*
   messageDesc(file_shop_inventory_v1_inventory, 3);
 
 /**
+ * ReservationUndoneDetail accompanies FAILED_PRECONDITION when a Reserve comes after the Release of its key.
+ *
+ * @generated from message shop.inventory.v1.ReservationUndoneDetail
+ */
+export type ReservationUndoneDetail = Message<"shop.inventory.v1.ReservationUndoneDetail"> & {
+};
+
+/**
+ * Describes the message shop.inventory.v1.ReservationUndoneDetail.
+ * Use `create(ReservationUndoneDetailSchema)` to create a new message.
+ */
+export const ReservationUndoneDetailSchema: GenMessage<ReservationUndoneDetail> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory, 4);
+
+/**
  * Shortage is one product of which there is too little.
  *
  * @generated from message shop.inventory.v1.Shortage
@@ -176,7 +191,7 @@ export type Shortage = Message<"shop.inventory.v1.Shortage"> & {
  * Use `create(ShortageSchema)` to create a new message.
  */
 export const ShortageSchema: GenMessage<Shortage> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory, 4);
+  messageDesc(file_shop_inventory_v1_inventory, 5);
 
 /**
  * @generated from message shop.inventory.v1.ReserveRequest
@@ -202,7 +217,7 @@ export type ReserveRequest = Message<"shop.inventory.v1.ReserveRequest"> & {
  * Use `create(ReserveRequestSchema)` to create a new message.
  */
 export const ReserveRequestSchema: GenMessage<ReserveRequest> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory, 5);
+  messageDesc(file_shop_inventory_v1_inventory, 6);
 
 /**
  * @generated from message shop.inventory.v1.ReserveResponse
@@ -221,7 +236,7 @@ export type ReserveResponse = Message<"shop.inventory.v1.ReserveResponse"> & {
  * Use `create(ReserveResponseSchema)` to create a new message.
  */
 export const ReserveResponseSchema: GenMessage<ReserveResponse> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory, 6);
+  messageDesc(file_shop_inventory_v1_inventory, 7);
 
 /**
  * @generated from message shop.inventory.v1.ReleaseRequest
@@ -235,11 +250,18 @@ export type ReleaseRequest = Message<"shop.inventory.v1.ReleaseRequest"> & {
   idempotencyKey: string;
 
   /**
-   * The reservation to release.
+   * The reservation to release, by its id; or else
    *
    * @generated from field: string reservation_id = 2;
    */
   reservationId: string;
+
+  /**
+   * the reservation, by the key that made it or may still come to. Exactly one of the two.
+   *
+   * @generated from field: string reserve_key = 3;
+   */
+  reserveKey: string;
 };
 
 /**
@@ -247,7 +269,7 @@ export type ReleaseRequest = Message<"shop.inventory.v1.ReleaseRequest"> & {
  * Use `create(ReleaseRequestSchema)` to create a new message.
  */
 export const ReleaseRequestSchema: GenMessage<ReleaseRequest> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory, 7);
+  messageDesc(file_shop_inventory_v1_inventory, 8);
 
 /**
  * @generated from message shop.inventory.v1.ReleaseResponse
@@ -266,7 +288,7 @@ export type ReleaseResponse = Message<"shop.inventory.v1.ReleaseResponse"> & {
  * Use `create(ReleaseResponseSchema)` to create a new message.
  */
 export const ReleaseResponseSchema: GenMessage<ReleaseResponse> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory, 8);
+  messageDesc(file_shop_inventory_v1_inventory, 9);
 
 /**
  * @generated from message shop.inventory.v1.CommitRequest
@@ -280,11 +302,18 @@ export type CommitRequest = Message<"shop.inventory.v1.CommitRequest"> & {
   idempotencyKey: string;
 
   /**
-   * The reservation to commit.
+   * The reservation to commit, by its id; or else
    *
    * @generated from field: string reservation_id = 2;
    */
   reservationId: string;
+
+  /**
+   * the reservation, by the key that made it. Exactly one of the two.
+   *
+   * @generated from field: string reserve_key = 3;
+   */
+  reserveKey: string;
 };
 
 /**
@@ -292,7 +321,7 @@ export type CommitRequest = Message<"shop.inventory.v1.CommitRequest"> & {
  * Use `create(CommitRequestSchema)` to create a new message.
  */
 export const CommitRequestSchema: GenMessage<CommitRequest> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory, 9);
+  messageDesc(file_shop_inventory_v1_inventory, 10);
 
 /**
  * @generated from message shop.inventory.v1.CommitResponse
@@ -311,7 +340,52 @@ export type CommitResponse = Message<"shop.inventory.v1.CommitResponse"> & {
  * Use `create(CommitResponseSchema)` to create a new message.
  */
 export const CommitResponseSchema: GenMessage<CommitResponse> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory, 10);
+  messageDesc(file_shop_inventory_v1_inventory, 11);
+
+/**
+ * @generated from message shop.inventory.v1.GetReservationRequest
+ */
+export type GetReservationRequest = Message<"shop.inventory.v1.GetReservationRequest"> & {
+  /**
+   * The reservation, by its id; or else
+   *
+   * @generated from field: string reservation_id = 1;
+   */
+  reservationId: string;
+
+  /**
+   * the reservation, by the key that made it. Exactly one of the two.
+   *
+   * @generated from field: string reserve_key = 2;
+   */
+  reserveKey: string;
+};
+
+/**
+ * Describes the message shop.inventory.v1.GetReservationRequest.
+ * Use `create(GetReservationRequestSchema)` to create a new message.
+ */
+export const GetReservationRequestSchema: GenMessage<GetReservationRequest> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory, 12);
+
+/**
+ * @generated from message shop.inventory.v1.GetReservationResponse
+ */
+export type GetReservationResponse = Message<"shop.inventory.v1.GetReservationResponse"> & {
+  /**
+   * The reservation.
+   *
+   * @generated from field: shop.inventory.v1.Reservation reservation = 1;
+   */
+  reservation?: Reservation | undefined;
+};
+
+/**
+ * Describes the message shop.inventory.v1.GetReservationResponse.
+ * Use `create(GetReservationResponseSchema)` to create a new message.
+ */
+export const GetReservationResponseSchema: GenMessage<GetReservationResponse> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory, 13);
 
 /**
  * @generated from message shop.inventory.v1.GetStockRequest
@@ -330,7 +404,7 @@ export type GetStockRequest = Message<"shop.inventory.v1.GetStockRequest"> & {
  * Use `create(GetStockRequestSchema)` to create a new message.
  */
 export const GetStockRequestSchema: GenMessage<GetStockRequest> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory, 11);
+  messageDesc(file_shop_inventory_v1_inventory, 14);
 
 /**
  * @generated from message shop.inventory.v1.GetStockResponse
@@ -349,7 +423,7 @@ export type GetStockResponse = Message<"shop.inventory.v1.GetStockResponse"> & {
  * Use `create(GetStockResponseSchema)` to create a new message.
  */
 export const GetStockResponseSchema: GenMessage<GetStockResponse> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory, 12);
+  messageDesc(file_shop_inventory_v1_inventory, 15);
 
 /**
  * ReservationState says what became of a reservation.
@@ -411,7 +485,8 @@ export const InventoryService: GenService<{
   },
   /**
    * Gives held stock back. Releasing what is released already changes nothing; what was committed cannot be released
-   * (FAILED_PRECONDITION). The idempotency key that made the reservation is free again afterwards.
+   * (FAILED_PRECONDITION). By `reservation_id`, the idempotency key that made the reservation is free again afterwards. By `reserve_key`, that key is
+   * forbidden for ever, also when nobody has used it yet: a Reserve that comes later is refused (FAILED_PRECONDITION with a ReservationUndoneDetail).
    *
    * @generated from rpc shop.inventory.v1.InventoryService.Release
    */
@@ -430,6 +505,17 @@ export const InventoryService: GenService<{
     methodKind: "unary";
     input: typeof CommitRequestSchema;
     output: typeof CommitResponseSchema;
+  },
+  /**
+   * Says what became of a reservation. NOT_FOUND by a key means that no Reserve has arrived so far: it may still; only Release makes sure that it comes to
+   * nothing. A key that was forbidden before it was used gives a reservation without an id, RELEASED.
+   *
+   * @generated from rpc shop.inventory.v1.InventoryService.GetReservation
+   */
+  getReservation: {
+    methodKind: "unary";
+    input: typeof GetReservationRequestSchema;
+    output: typeof GetReservationResponseSchema;
   },
   /**
    * Says how much there is of some products. NOT_FOUND names a product that the inventory does not know.
