@@ -334,3 +334,19 @@ test("a port that a program holds on all addresses is named in the Pod's status"
   );
   holder.close();
 });
+
+test("a container's first process takes those that it started along when it ends", async () => {
+  await using at = createMachine();
+  at.script(
+    "thing",
+    `import { spawn } from "node:child_process";
+     const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" });
+     child.unref();
+     console.log(child.pid);`,
+  );
+  const pod = at.start(fromPod({ restartPolicy: "Never" }, {}));
+  const child = await eventually(async () => Number((await pod.log()).trim()) || undefined, patient);
+  await eventually(() => pod.status.phase === "Succeeded", patient);
+  await eventually(() => identify(child) === undefined, patient);
+  expect(pod.container?.state?.terminated?.exitCode).toBe(0);
+});
