@@ -6,7 +6,7 @@ import { leastRequest } from "../balancer/least-request.js";
 import type { Balancer } from "../balancer/picker.js";
 import { roundRobin } from "../balancer/round-robin.js";
 import { EndpointSet } from "../resolver/endpoint-set.js";
-import type { RouteAction, VirtualHost } from "../route/route.js";
+import type { ForwardAction, VirtualHost } from "../route/route.js";
 import { type ClusterView, emptySnapshot, type Snapshot, type TargetView } from "../snapshot/snapshot.js";
 import { SubchannelPool } from "../subchannel/pool.js";
 import { createTelemetry } from "../telemetry/telemetry.js";
@@ -26,9 +26,10 @@ interface Recorded {
 function start(
   options: {
     readonly balancer?: Balancer;
+    readonly random?: () => number;
     readonly ready?: boolean;
     readonly budgetMin?: number;
-    readonly action?: Partial<RouteAction>;
+    readonly action?: Partial<ForwardAction>;
   } = {},
 ) {
   const transport = new ScriptedTransport({ autoUp: options.ready ?? true });
@@ -60,7 +61,14 @@ function start(
     const recorded: Recorded = { heads: [], messages: [], status: undefined, writable: 0 };
     const telemetry = createTelemetry({ clock }).clientCall({ path: "/s.S/M", target: "t", host: "t" });
     const made = new Call(
-      { target: "t", snapshot: more.watch ?? snapshot, clock, random: () => 0.5, budget, limits: defaultCallLimits },
+      {
+        target: "t",
+        snapshot: more.watch ?? snapshot,
+        clock,
+        random: options.random ?? (() => 0.5),
+        budget,
+        limits: defaultCallLimits,
+      },
       {
         head: { path: "/s.S/M", metadata: [["x-a", "1"]] },
         deadline: more.deadline,
@@ -330,4 +338,26 @@ test("a call whose target is ready reads the snapshot and does not watch it", ()
   streams[0]?.answer(new Uint8Array([1]));
   expect(recorded.status?.code).toBe(StatusCode.ok);
   expect(subscriptions).toBe(0);
+});
+
+test("a call keeps to the cluster that its weights gave it, however often it has to wait", async () => {
+  let draws = 0;
+  const cluster = (name: string) => ({ name, weight: 1, requestHeaders: undefined, responseHeaders: undefined });
+  const { unary, clock, resolve, transport, snapshot } = start({
+    ready: false,
+    action: { clusters: [cluster("c"), cluster("other")], totalWeight: 2 },
+    random: () => {
+      draws += 1;
+      return 0.1;
+    },
+  });
+  unary();
+  resolve();
+  const drawn = draws;
+  expect(drawn).toBeGreaterThan(0);
+  for (let n = 0; n < 5; n += 1) snapshot.set({ ...snapshot.value });
+  await clock.advance(10);
+  expect(draws).toBe(drawn);
+  transport.connections[0]?.up();
+  expect(transport.streams).toHaveLength(1);
 });

@@ -8,7 +8,7 @@ import {
   StatusCode,
   type StreamOutcome,
 } from "@weft/wire";
-import type { CallHead, ForwardAction, WeightedCluster } from "../route/route.js";
+import type { CallHead, WeightedCluster } from "../route/route.js";
 import type { Snapshot } from "../snapshot/snapshot.js";
 import type { Subchannel } from "../subchannel/subchannel.js";
 import type { ClientAttemptTelemetry, ClientCallTelemetry } from "../telemetry/telemetry.js";
@@ -160,14 +160,18 @@ export class Call {
     switch (choice.t) {
       case "send":
         this.#waitingFor = undefined;
-        this.#limitDuration(choice.route.action);
-        this.#route = choice.route;
+        this.#take(choice.route);
         this.#send(choice.endpoint, choice.route.cluster);
         return;
-      case "wait":
-        this.#waitForChange(choice.missing, choice.kind);
+      case "unconfigured":
+        this.#waitForChange(choice.missing, "config");
+        return;
+      case "connecting":
+        this.#take(choice.route);
+        this.#waitForChange(choice.missing, "endpoint");
         return;
       case "down":
+        this.#take(choice.route);
         this.#waitForEndpoint(choice.message, choice.sinceMs);
         return;
       case "fail":
@@ -176,8 +180,12 @@ export class Call {
     }
   }
 
-  #limitDuration({ maxDurationMs }: ForwardAction): void {
-    if (maxDurationMs === undefined || this.#route !== undefined) return;
+  /** Keeps to a route for all attempts; the first one also says how long the call may take. */
+  #take(route: ChosenRoute): void {
+    const first = this.#route === undefined;
+    this.#route = route;
+    const { maxDurationMs } = route.action;
+    if (maxDurationMs === undefined || !first) return;
     const limit = this.#env.clock.nowMs() + maxDurationMs;
     this.#deadline = this.#deadline === undefined ? limit : Math.min(this.#deadline, limit);
   }

@@ -11,10 +11,12 @@ export interface ChosenRoute {
 /** What a snapshot has for a call. */
 export type Choice =
   | { readonly t: "send"; readonly route: ChosenRoute; readonly endpoint: Subchannel }
-  /** A later snapshot will have an answer. */
-  | { readonly t: "wait"; readonly kind: "config" | "endpoint"; readonly missing: string }
+  /** A later snapshot will have the configuration. */
+  | { readonly t: "unconfigured"; readonly missing: string }
+  /** A later snapshot will have an endpoint that is connected. */
+  | { readonly t: "connecting"; readonly route: ChosenRoute; readonly missing: string }
   /** No endpoint can be reached since then. */
-  | { readonly t: "down"; readonly message: string; readonly sinceMs: number }
+  | { readonly t: "down"; readonly route: ChosenRoute; readonly message: string; readonly sinceMs: number }
   | { readonly t: "fail"; readonly message: string };
 
 /** Chooses route, cluster and endpoint. Reads one snapshot, waits for nothing. */
@@ -35,17 +37,17 @@ export function choose(options: {
   const { route } = found;
   const what = `cluster ${JSON.stringify(route.cluster.name)}`;
   const cluster = snapshot.clusters.get(route.cluster.name);
-  if (cluster === undefined) return { t: "wait", kind: "config", missing: what };
-  if (cluster.t === "pending") return { t: "wait", kind: "config", missing: cluster.missing };
+  if (cluster === undefined) return { t: "unconfigured", missing: what };
+  if (cluster.t === "pending") return { t: "unconfigured", missing: cluster.missing };
   if (cluster.t === "failed") return { t: "fail", message: cluster.message };
   const pick = cluster.picker.pick({ path: head.path, tried });
   switch (pick.t) {
     case "complete":
       return { t: "send", route, endpoint: pick.endpoint };
     case "queue":
-      return { t: "wait", kind: "endpoint", missing: `a connection to ${what}` };
+      return { t: "connecting", route, missing: `a connection to ${what}` };
     case "fail":
-      return { t: "down", message: `${what}: ${pick.message}`, sinceMs: cluster.downSinceMs };
+      return { t: "down", route, message: `${what}: ${pick.message}`, sinceMs: cluster.downSinceMs };
   }
 }
 
@@ -58,9 +60,9 @@ function chooseRoute(options: {
   const { head, random } = options;
   const target = options.snapshot.targets.get(options.target);
   if (target === undefined) {
-    return { t: "wait", kind: "config", missing: "a control plane: this process was started without one" };
+    return { t: "unconfigured", missing: "a control plane: this process was started without one" };
   }
-  if (target.t === "pending") return { t: "wait", kind: "config", missing: target.missing };
+  if (target.t === "pending") return { t: "unconfigured", missing: target.missing };
   if (target.t === "failed") return { t: "fail", message: target.message };
   const route = findRoute(target.host, head, random);
   if (route === undefined || route.action.t === "refuse") {
