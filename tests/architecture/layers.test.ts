@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** Each package imports only what stands before it (ARCHITECTURE.md). */
-const order = ["contracts", "foundation", "codec", "wire", "xds", "kube", "mesh", "store", "chassis"];
+const order = ["contracts", "foundation", "codec", "wire", "xds", "kube", "mesh", "store", "saga", "chassis"];
 
 interface Import {
   readonly file: string;

@@ -1,0 +1,23 @@
+export { failureError, type KeptError, type SagaFailure } from "./definition/failure.js";
+export type { ErrorClass, StepPolicy } from "./definition/policy.js";
+export {
+  type InputOf,
+  type ParallelSteps,
+  type ResultsOf,
+  type SagaAfterPivot,
+  type SagaBeforePivot,
+  type SagaDefinition,
+  saga,
+} from "./definition/saga.js";
+export type {
+  Answer,
+  CompensationCall,
+  LocalStepOptions,
+  LockOptions,
+  Looked,
+  PivotOptions,
+  StepCall,
+  StepOptions,
+} from "./definition/step.js";
+export type { CancelAnswer, SagaAlarm, SagaOutcome, SagaRequest, Sagas, SagaView } from "./engine/sagas.js";
+export type { SagaState } from "./state/saga-state.js";

@@ -1,0 +1,2 @@
+/** How far a saga is. */
+export type SagaState = "running" | "compensating" | "completed" | "compensated" | "parked";
