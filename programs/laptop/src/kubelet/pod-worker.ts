@@ -217,9 +217,10 @@ export class PodWorker {
     if (log === undefined) throw new Error(`container "${container.name}" has no log`);
     const image = this.#machine.images(container.image ?? "");
     if (image.t === "unknown") throw new Error(image.message);
+    // It finds a server of its own data that a killed run left on that port, and goes on with it.
+    if (image.t === "postgres") return this.#machine.postgres.start({ host: this.podIP, log, signal });
     const taken = await takenPort(container, this.podIP);
     if (taken !== undefined) throw new Error(`port ${taken} is taken by a program that listens on all addresses`);
-    if (image.t === "postgres") return this.#machine.postgres.start({ host: this.podIP, log, signal });
     // A socket file that a killed run left would refuse the next one its address.
     rmSync(this.#debugSocket, { force: true });
     const [file, ...args] = invocation.command ?? [image.file, ...image.args];
