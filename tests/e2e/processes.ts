@@ -15,7 +15,7 @@ export function podProcess(pod: Pod): number {
 }
 
 /** Processes whose environment has all of these entries. */
-export function processesWith(entries: readonly string[]): number[] {
+function processesWith(entries: readonly string[]): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .map(Number)

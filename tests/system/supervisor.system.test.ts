@@ -1,8 +1,10 @@
 import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { eventually } from "@weft/foundation/testing";
 import { expect, test } from "vitest";
 import { newState, shopClients, startLaptop } from "../e2e/laptop.js";
-import { processesWith } from "../e2e/processes.js";
+import { podsOf } from "../e2e/pods.js";
+import { podProcess } from "../e2e/processes.js";
 
 async function placeOrders(gatewayUrl: string, count: number): Promise<string[]> {
   const shop = shopClients(gatewayUrl);
@@ -40,20 +42,18 @@ test("after kill -9 of the supervisor a new start ends what was left and loses n
   await using state = await newState();
   const first = await startLaptop({ state: state.path });
   const placed = await placeOrders(first.gatewayUrl, 3);
-  const left = processesWith(["POD_NAMESPACE=shop"]).filter((pid) => pid !== process.pid);
+  const left = (await podsOf(first.client, "shop", "orders"))
+    .concat(await podsOf(first.client, "shop", "catalog"))
+    .map(podProcess);
   expect(left.length).toBeGreaterThan(0);
   await first.stop("SIGKILL");
 
   await using second = await startLaptop({ state: state.path });
   expect(await listedOrders(second.gatewayUrl)).toEqual(expect.arrayContaining(placed));
-  const now = processesWith(["POD_NAMESPACE=shop"]);
-  await eventually(
-    () => left.every((pid) => !now.includes(pid) || !processesWith(["POD_NAMESPACE=shop"]).includes(pid)),
-    {
-      ceilingMs: 30_000,
-      what: "the old Pods gone",
-    },
-  );
+  await eventually(() => left.every((pid) => !existsSync(`/proc/${pid}`)), {
+    ceilingMs: 30_000,
+    what: "the old Pods gone",
+  });
   await placeOrders(second.gatewayUrl, 1);
 }, 300_000);
 
