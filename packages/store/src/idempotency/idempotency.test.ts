@@ -192,3 +192,17 @@ test.each(["", "x".repeat(129)])("a key of a wrong length is refused", async (ke
     Code.InvalidArgument,
   );
 });
+
+test("a reply is recalled once it is remembered; another request under its key is refused, and what is older is forgotten", async () => {
+  await using fixture = await startFixture({ keepMs: 60_000 });
+  const call = { method, principal: "ann", request: request("k") };
+  expect(await fixture.idempotency.recall(call)).toBeUndefined();
+  const reply = await fixture.idempotency.run(call, effect);
+  expect(await fixture.idempotency.recall(call)).toEqual(reply);
+  expect(await fixture.idempotency.recall({ ...call, principal: "bob" })).toBeUndefined();
+  const other = { ...call, request: request("k", 2) };
+  expect(await codeOf(fixture.idempotency.recall(other))).toBe(Code.AlreadyExists);
+  await fixture.database.query("UPDATE weft_idempotency SET expires_at = now()");
+  expect(await fixture.idempotency.recall(call)).toBeUndefined();
+  expect(await fixture.effects()).toBe(1);
+});

@@ -2,7 +2,7 @@ import { type DescMessage, type DescMethodUnary, fromBinary, type MessageShape, 
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type Clock, type Logger, silentLogger, sleep, systemClock } from "@weft/foundation";
 import type { CallBounds } from "../call-bounds.js";
-import { column } from "../columns.js";
+import { column, type Row } from "../columns.js";
 import type { Database, Queries, Transaction } from "../database.js";
 import type { Migration } from "../migrations.js";
 import { sqlState } from "../postgres-errors.js";
@@ -49,6 +49,13 @@ export interface Idempotency {
     call: IdempotentCall<I, O>,
     effect: (tx: Transaction) => Promise<MessageShape<O>>,
   ): Promise<MessageShape<O>>;
+  /**
+   * The reply that is remembered of a call, if any; errors as of {@link Idempotency.run}. For an effect that does not fit into one transaction
+   * and is done once by other means: ask before it, and `run` after it.
+   */
+  recall<I extends DescMessage, O extends DescMessage>(
+    call: IdempotentCall<I, O>,
+  ): Promise<MessageShape<O> | undefined>;
   /** Forgets a request, in the transaction that undoes its effect: its key is free again. */
   forget(
     tx: Transaction,
@@ -124,18 +131,35 @@ export function createIdempotency(options: IdempotencyOptions): Idempotency {
     }
   };
 
+  /** Where a call is remembered, and what tells its request from others. */
+  const placeOf = <I extends DescMessage, O extends DescMessage>(call: IdempotentCall<I, O>) => {
+    const key = call.request.idempotencyKey;
+    if (key === "" || key.length > longestKey) {
+      throw new ConnectError(
+        `idempotency_key ${JSON.stringify(key.slice(0, longestKey))}: must be 1 to ${longestKey} characters`,
+        Code.InvalidArgument,
+      );
+    }
+    const place: Place = { principal: call.principal, method: fullName(call.method), key };
+    const name = nameOf(place);
+    return { place, name, hash: dataKey.hash(name, toBinary(call.method.input, call.request)) };
+  };
+
   return {
+    async recall(call) {
+      const { place, hash } = placeOf(call);
+      const rows = await database.query(
+        `SELECT request_hash, reply, sealed FROM weft_idempotency
+         WHERE principal = $1 AND method = $2 AND key = $3 AND expires_at > now()`,
+        columnsOf(place),
+        call.bounds,
+      );
+      return rows[0] === undefined ? undefined : readReply(rows[0], place, hash, call.method.output, dataKey);
+    },
+
     async run(call, effect) {
       const key = call.request.idempotencyKey;
-      if (key === "" || key.length > longestKey) {
-        throw new ConnectError(
-          `idempotency_key ${JSON.stringify(key.slice(0, longestKey))}: must be 1 to ${longestKey} characters`,
-          Code.InvalidArgument,
-        );
-      }
-      const place = { principal: call.principal, method: fullName(call.method), key };
-      const name = nameOf(place);
-      const hash = dataKey.hash(name, toBinary(call.method.input, call.request));
+      const { place, name, hash } = placeOf(call);
       const untilMs = clock.nowMs() + waitMs;
       for (let other = inFlight.get(name); other !== undefined; other = inFlight.get(name)) {
         const reply = await settled(other.reply, untilMs - clock.nowMs(), clock, call.bounds?.signal);
@@ -221,6 +245,17 @@ async function replay<O extends DescMessage>(
   );
   // It expired and was pruned, or was forgotten, between the two statements.
   if (row === undefined) throw stillInFlight(place.key);
+  return readReply(row, place, hash, output, dataKey);
+}
+
+/** The reply in a row of the table; ALREADY_EXISTS when the row is of another request. */
+function readReply<O extends DescMessage>(
+  row: Row,
+  place: Place,
+  hash: Uint8Array,
+  output: O,
+  dataKey: DataKey,
+): MessageShape<O> {
   if (!equal(column.bytes(row, "request_hash"), hash)) {
     throw new ConnectError(
       `idempotency_key ${JSON.stringify(place.key)}: used already for another request`,
