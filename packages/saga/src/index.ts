@@ -19,5 +19,10 @@ export type {
   StepCall,
   StepOptions,
 } from "./definition/step.js";
+export { classifyError } from "./engine/classify.js";
+export { createSagas, type SagasOptions } from "./engine/create-sagas.js";
+export { stepKey } from "./engine/run.js";
 export type { CancelAnswer, SagaAlarm, SagaOutcome, SagaRequest, Sagas, SagaView } from "./engine/sagas.js";
+export { sagaMigration } from "./rows/migration.js";
+export { sagaChannel } from "./rows/saga-rows.js";
 export type { SagaState } from "./state/saga-state.js";
