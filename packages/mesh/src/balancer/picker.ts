@@ -37,7 +37,7 @@ export type CandidateState =
   | { readonly t: "ready" }
   | { readonly t: "failed"; readonly message: string };
 
-/** How calls are spread. Each one passes `runPickerContract` (`@weft/mesh/testing`). */
+/** How calls are spread. Each one passes `runPickerContract`. */
 export interface Balancer {
   readonly name: string;
   /** Makes the picker for the endpoints as they stand; `random` gives numbers in [0, 1). */

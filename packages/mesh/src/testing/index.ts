@@ -1,4 +1,3 @@
-export { runPickerContract } from "./picker-contract.js";
 export {
   clusterOf,
   type EndpointInit,
