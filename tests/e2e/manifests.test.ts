@@ -2,9 +2,12 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type DescService, getOption } from "@bufbuild/protobuf";
+import { CartService } from "@weft/contracts/shop/cart/v1";
 import { CatalogService } from "@weft/contracts/shop/catalog/v1";
 import { InventoryService } from "@weft/contracts/shop/inventory/v1";
 import { OrderService } from "@weft/contracts/shop/orders/v1";
+import { PaymentService } from "@weft/contracts/shop/payments/v1";
+import { ShippingService } from "@weft/contracts/shop/shipping/v1";
 import { Exposure, exposure } from "@weft/contracts/weft/options/v1";
 import { isRecord } from "@weft/kube";
 import { type RenderedObject, render } from "@weft/laptop";
@@ -142,7 +145,14 @@ function edgesOf(policy: Json, direction: string, peers: string): string[] {
 test("the gateway has an edge to each service with a public method, and to no other", () => {
   const isPublic = (service: DescService): boolean =>
     service.methods.some((method) => getOption(method, exposure) === Exposure.PUBLIC);
-  const services: readonly DescService[] = [CatalogService, InventoryService, OrderService];
+  const services: readonly DescService[] = [
+    CartService,
+    CatalogService,
+    InventoryService,
+    OrderService,
+    PaymentService,
+    ShippingService,
+  ];
   const expected = services
     .filter(isPublic)
     .map((service) => `gateway→${service.file.proto.package.split(".")[1]}`)

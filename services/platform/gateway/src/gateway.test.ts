@@ -195,11 +195,20 @@ describe.each(Object.keys(transports))("a client that speaks %s", (name) => {
 });
 
 test("each proto service is looked for where the rule says, or where the configuration does", async () => {
-  expect(backend.targets).toEqual(["catalog.shop", "inventory.shop", "orders.shop"]);
+  expect(backend.targets).toEqual(
+    ["cart", "catalog", "inventory", "orders", "payments", "shipping"].map((name) => `${name}.shop`),
+  );
   await gateway[Symbol.asyncDispose]();
   backend.targets.length = 0;
   await start({ overrides: new Map([["shop.orders.v1.OrderService", "orders-next.shop:8080"]]) });
-  expect(backend.targets).toEqual(["catalog.shop", "inventory.shop", "orders-next.shop:8080"]);
+  expect(backend.targets.sort()).toEqual([
+    "cart.shop",
+    "catalog.shop",
+    "inventory.shop",
+    "orders-next.shop:8080",
+    "payments.shop",
+    "shipping.shop",
+  ]);
 });
 
 test("its own headers go on inside, those of the edge do not", async () => {

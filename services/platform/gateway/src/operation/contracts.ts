@@ -1,10 +1,20 @@
 import type { DescFile, DescMessage, DescService } from "@bufbuild/protobuf";
+import { CartService } from "@weft/contracts/shop/cart/v1";
 import { CatalogService } from "@weft/contracts/shop/catalog/v1";
 import { InventoryService } from "@weft/contracts/shop/inventory/v1";
 import { OrderService } from "@weft/contracts/shop/orders/v1";
+import { PaymentService } from "@weft/contracts/shop/payments/v1";
+import { ShippingService } from "@weft/contracts/shop/shipping/v1";
 
 /** The services whose public methods the gateway offers. */
-export const shopServices: readonly DescService[] = [CatalogService, InventoryService, OrderService];
+export const shopServices: readonly DescService[] = [
+  CartService,
+  CatalogService,
+  InventoryService,
+  OrderService,
+  PaymentService,
+  ShippingService,
+];
 
 /** Every message that the contracts of these services declare, or that those import: what the public may know of. */
 export function contractMessages(services: readonly DescService[]): ReadonlySet<string> {
