@@ -1,3 +1,5 @@
+import { whenAborted } from "./when-aborted.js";
+
 /** A timer that can be called off. Disposing it twice is harmless. */
 export interface Timer extends Disposable {
   /** Lets the process end while the timer is pending. */
@@ -58,14 +60,13 @@ export function sleep(
       reject(signal.reason);
       return;
     }
-    const onAbort = (): void => {
-      timer[Symbol.dispose]();
-      reject(signal.reason);
-    };
     const timer = clock.after(delayMs, () => {
-      signal.removeEventListener("abort", onAbort);
+      waiting[Symbol.dispose]();
       resolve();
     });
-    signal.addEventListener("abort", onAbort, { once: true });
+    const waiting = whenAborted(signal, (reason) => {
+      timer[Symbol.dispose]();
+      reject(reason);
+    });
   });
 }

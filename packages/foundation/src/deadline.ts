@@ -1,4 +1,5 @@
 import type { Clock, Timer } from "./clock.js";
+import { whenAborted } from "./when-aborted.js";
 
 /** A point in monotonic time (see {@link Clock.nowMs}) after which the work is of no use; `undefined` means never. */
 export type Deadline = number | undefined;
@@ -44,20 +45,16 @@ export function joinSignals(options: {
   readonly signals: readonly (AbortSignal | undefined)[];
 }): JoinedSignal {
   const controller = new AbortController();
-  const sources: AbortSignal[] = [];
+  const waits: Disposable[] = [];
   let timer: Timer | undefined;
   const release = (): void => {
     timer?.[Symbol.dispose]();
     timer = undefined;
-    for (const source of sources) source.removeEventListener("abort", onAbort);
-    sources.length = 0;
+    for (const wait of waits.splice(0)) wait[Symbol.dispose]();
   };
   const end = (reason: unknown): void => {
     release();
     controller.abort(reason);
-  };
-  const onAbort = (event: Event): void => {
-    if (event.target instanceof AbortSignal) end(event.target.reason);
   };
   for (const source of options.signals) {
     if (source === undefined) continue;
@@ -65,8 +62,7 @@ export function joinSignals(options: {
       end(source.reason);
       break;
     }
-    source.addEventListener("abort", onAbort, { once: true });
-    sources.push(source);
+    waits.push(whenAborted(source, end));
   }
   const leftMs = remainingMs(options.deadline, options.clock);
   if (leftMs !== undefined && !controller.signal.aborted) {

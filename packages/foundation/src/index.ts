@@ -14,3 +14,4 @@ export { type LogFields, type Logger, silentLogger } from "./logger.js";
 export { type Parsed, parsed, refused } from "./parsed.js";
 export { Scope } from "./scope.js";
 export { type Watch, WatchSource } from "./watch.js";
+export { whenAborted } from "./when-aborted.js";

@@ -32,3 +32,14 @@ test("a value that is the same is no change", () => {
   source.set("b");
   expect(calls).toBe(1);
 });
+
+test("a reader that changes the value in turn leaves nobody with the older one", () => {
+  const source = new WatchSource(0);
+  using _first = source.subscribe((value) => {
+    if (value === 1) source.set(2);
+  });
+  const seen: number[] = [];
+  using _second = source.subscribe((value) => void seen.push(value));
+  source.set(1);
+  expect(seen).toEqual([2]);
+});

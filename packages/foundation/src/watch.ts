@@ -1,3 +1,5 @@
+import { whenAborted } from "./when-aborted.js";
+
 /**
  * A value that changes, seen from the reading side. Values are immutable; a change replaces the value whole.
  * A slow reader sees the newest value, not each one in between.
@@ -31,7 +33,11 @@ export class WatchSource<T> implements Watch<T> {
   set(value: T): void {
     if (Object.is(value, this.#value)) return;
     this.#value = value;
-    for (const listener of [...this.#listeners]) if (this.#listeners.has(listener)) listener(value);
+    for (const listener of [...this.#listeners]) {
+      // A reader has changed it again: everybody has been told of that, and must not hear of this one after it.
+      if (!Object.is(this.#value, value)) return;
+      if (this.#listeners.has(listener)) listener(value);
+    }
   }
 
   subscribe(listener: (value: T) => void): Disposable {
@@ -67,11 +73,7 @@ export class WatchSource<T> implements Watch<T> {
       }
       const stop = (): void => {
         subscription[Symbol.dispose]();
-        signal.removeEventListener("abort", onAbort);
-      };
-      const onAbort = (): void => {
-        stop();
-        reject(signal.reason);
+        aborted[Symbol.dispose]();
       };
       const subscription = this.subscribe((value) => {
         let fits: boolean;
@@ -86,7 +88,10 @@ export class WatchSource<T> implements Watch<T> {
         stop();
         resolve(value);
       });
-      signal.addEventListener("abort", onAbort, { once: true });
+      const aborted = whenAborted(signal, (reason) => {
+        stop();
+        reject(reason);
+      });
     });
   }
 
@@ -95,11 +100,11 @@ export class WatchSource<T> implements Watch<T> {
     return new Promise((resolve) => {
       const settle = (): void => {
         subscription[Symbol.dispose]();
-        signal.removeEventListener("abort", settle);
+        aborted[Symbol.dispose]();
         resolve();
       };
       const subscription = this.subscribe(settle);
-      signal.addEventListener("abort", settle, { once: true });
+      const aborted = whenAborted(signal, settle);
     });
   }
 }

@@ -107,3 +107,17 @@ test("work that is detached from its call inherits neither user nor deadline", a
   await chain.client.echo({}, { headers: { "weft-user": "ada" }, timeoutMs: 5_000 });
   expect(seen).toEqual([{ user: "mallory", timeoutMs: undefined }]);
 });
+
+test("a handler that makes many calls at once brings no warning about listeners", async () => {
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error): void => void warnings.push(warning);
+  process.on("warning", onWarning);
+  await using chain = await startChain({
+    back: () => {},
+    callBack: (call) => Promise.all(Array.from({ length: 30 }, call)),
+  });
+  await chain.client.echo({}, { timeoutMs: 5_000 });
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off("warning", onWarning);
+  expect(warnings).toEqual([]);
+});

@@ -1,5 +1,5 @@
 import { ConnectError } from "@connectrpc/connect";
-import { DeadlineExceeded } from "@weft/foundation";
+import { DeadlineExceeded, whenAborted } from "@weft/foundation";
 import { type Status, StatusCode } from "@weft/wire";
 import { statusOfError } from "../errors.js";
 
@@ -17,23 +17,21 @@ export function onFirstAbort(
   signals: readonly (AbortSignal | undefined)[],
   onAbort: (reason: unknown) => void,
 ): Disposable {
-  const watched: AbortSignal[] = [];
+  const waits: Disposable[] = [];
   const release = (): void => {
-    for (const signal of watched.splice(0)) signal.removeEventListener("abort", listener);
+    for (const wait of waits.splice(0)) wait[Symbol.dispose]();
   };
-  const listener = (event: Event): void => {
+  const first = (reason: unknown): void => {
     release();
-    if (event.target instanceof AbortSignal) onAbort(event.target.reason);
+    onAbort(reason);
   };
   for (const signal of signals) {
     if (signal === undefined) continue;
     if (signal.aborted) {
-      release();
-      onAbort(signal.reason);
+      first(signal.reason);
       break;
     }
-    signal.addEventListener("abort", listener, { once: true });
-    watched.push(signal);
+    waits.push(whenAborted(signal, first));
   }
   return { [Symbol.dispose]: release };
 }
