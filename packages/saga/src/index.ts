@@ -1,4 +1,16 @@
+export { type AdminContext, createSagaAdminHandlers, type SagaAdminHandlers } from "./admin/handlers.js";
+export {
+  createSagaAdmin,
+  type OperatorAct,
+  type SagaAct,
+  type SagaAdmin,
+  type SagaDetail,
+  type SagaFilter,
+  type SagaStepDetail,
+  type SagaSummary,
+} from "./admin/saga-admin.js";
 export { failureError, type KeptError, type SagaFailure } from "./definition/failure.js";
+export { definitionFingerprint } from "./definition/fingerprint.js";
 export type { ErrorClass, StepPolicy } from "./definition/policy.js";
 export {
   type InputOf,
@@ -24,5 +36,6 @@ export { createSagas, type SagasOptions } from "./engine/create-sagas.js";
 export { stepKey } from "./engine/run.js";
 export type { CancelAnswer, SagaAlarm, SagaOutcome, SagaRequest, Sagas, SagaView } from "./engine/sagas.js";
 export { sagaMigration } from "./rows/migration.js";
+export type { SagaCount } from "./rows/saga-rows.js";
 export { sagaChannel } from "./rows/saga-rows.js";
 export type { SagaState } from "./state/saga-state.js";

@@ -1,1 +1,1 @@
-export {};
+export { assertReleasedSagas } from "./released-sagas.js";
