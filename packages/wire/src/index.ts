@@ -8,8 +8,10 @@ export {
   type Connection,
   type ConnectionState,
   type ConnectOptions,
+  defaultKeepalive,
   defaultMaxMessageBytes,
   defaultMaxMetadataBytes,
+  type Keepalive,
   type Listener,
   type ListenOptions,
   type RequestHead,
@@ -19,5 +21,6 @@ export {
   type StreamHandler,
   type StreamLimits,
   type StreamOutcome,
+  TooManyPings,
   type Transport,
 } from "./transport.js";

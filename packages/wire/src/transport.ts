@@ -49,6 +49,31 @@ export interface ServerTls {
   readonly clientRoots?: string;
 }
 
+/**
+ * Pings that tell a peer which is silently gone (frozen, or behind a network that drops everything) from one that has nothing to say.
+ * When one stays unanswered the connection is given up: its streams end as if it had been lost.
+ */
+export interface Keepalive {
+  /** From one ping's answer to the next ping. A server may complain of a client that pings more often than it allows: see {@link TooManyPings}. */
+  readonly timeMs: number;
+  /** How long an answer may take. */
+  readonly timeoutMs: number;
+}
+
+/** What servers that speak gRPC's language take from a client at the most often (gRFC A8): a ping each 10 s, given 10 s for its answer. */
+export const defaultKeepalive: Keepalive = { timeMs: 10_000, timeoutMs: 10_000 };
+
+/**
+ * Why a connection ended, when the server said that this side pings too often (GOAWAY with ENHANCE_YOUR_CALM and `too_many_pings`).
+ * The next connection to it should wait twice as long between pings (gRFC A8).
+ */
+export class TooManyPings extends Error {
+  override readonly name = "TooManyPings";
+  constructor() {
+    super("the peer complained of too many pings");
+  }
+}
+
 export interface ConnectOptions extends StreamLimits {
   readonly host: string;
   readonly port: number;
@@ -58,6 +83,8 @@ export interface ConnectOptions extends StreamLimits {
   readonly authority?: string;
   /** How long connecting may take. Default 20 s. */
   readonly connectTimeoutMs?: number;
+  /** Sent only while a stream is open, so that servers do not complain (gRFC A8). No pings when absent; {@link defaultKeepalive} suits most. */
+  readonly keepalive?: Keepalive;
 }
 
 /**
@@ -67,8 +94,8 @@ export interface ConnectOptions extends StreamLimits {
 export type ConnectionState =
   | { readonly t: "connecting" }
   | { readonly t: "ready" }
-  /** Streams that are open go on; no new one can be opened. */
-  | { readonly t: "draining" }
+  /** Streams that are open go on; no new one can be opened. `cause` is absent when this side wanted it. */
+  | { readonly t: "draining"; readonly cause?: unknown }
   /** `cause` is absent when this side closed it. */
   | { readonly t: "closed"; readonly cause?: unknown };
 
@@ -136,6 +163,8 @@ export interface ListenOptions extends StreamLimits {
   readonly maxConcurrentStreams?: number;
   /** Ends connections gracefully after this time, ± 10 %; never when absent. */
   readonly maxConnectionAgeMs?: number;
+  /** Sent to every client, with streams or without (gRFC A9): one that is silently gone holds no stream open. No pings when absent. */
+  readonly keepalive?: Keepalive;
 }
 
 /** A bound address. Dispose: as `drain(0)`. */

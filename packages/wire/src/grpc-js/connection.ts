@@ -13,6 +13,7 @@ import {
   type RequestHead,
 } from "../transport.js";
 import { GrpcJsClientStream } from "./client-stream.js";
+import { keepaliveOptions } from "./keepalive.js";
 import { toGrpcMetadata } from "./metadata.js";
 import { singleConnectionOptions } from "./single-connection-policy.js";
 
@@ -92,7 +93,7 @@ export class GrpcJsConnection implements Connection {
   #lost(cause: Error): void {
     if (this.#state.value.t === "connecting" || this.#state.value.t === "ready") {
       this.#lostBecause = cause;
-      this.#leave({ t: "draining" });
+      this.#leave({ t: "draining", cause });
     }
   }
 
@@ -154,6 +155,7 @@ function channelOptions(options: ConnectOptions): ChannelOptions {
     ...(options.tls === undefined ? {} : { "grpc.ssl_target_name_override": options.tls.serverName }),
     "grpc.max_receive_message_length": options.maxMessageBytes ?? defaultMaxMessageBytes,
     "grpc.max_send_message_length": -1,
+    ...keepaliveOptions(options.keepalive),
     // One channel, one connection, nothing decided behind the mesh's back.
     "grpc.use_local_subchannel_pool": 1,
     "grpc.service_config_disable_resolution": 1,

@@ -9,6 +9,7 @@ import {
   type ListenOptions,
   type ServerTls,
 } from "../transport.js";
+import { keepaliveOptions } from "./keepalive.js";
 import { GrpcJsServerStream } from "./server-stream.js";
 
 const defaultMaxConcurrentStreams = 1_000;
@@ -110,7 +111,7 @@ class GrpcJsListener implements Listener {
   }
 
   #serverOptions(): ServerOptions {
-    const { maxConnectionAgeMs, methods } = this.#options;
+    const { keepalive, maxConnectionAgeMs, methods } = this.#options;
     const maxMetadataBytes = this.#options.maxMetadataBytes ?? defaultMaxMetadataBytes;
     return {
       "grpc.max_receive_message_length": this.#options.maxMessageBytes ?? defaultMaxMessageBytes,
@@ -118,6 +119,7 @@ class GrpcJsListener implements Listener {
       "grpc.max_concurrent_streams": this.#options.maxConcurrentStreams ?? defaultMaxConcurrentStreams,
       "grpc.enable_channelz": 0,
       ...(maxConnectionAgeMs === undefined ? {} : { "grpc.max_connection_age_ms": maxConnectionAgeMs }),
+      ...keepaliveOptions(keepalive),
       interceptors: [
         (method, call) =>
           new ServerInterceptingCall(call, {

@@ -1,4 +1,6 @@
 import { type ChannelOptions, connectivityState, experimental, Metadata, status } from "@grpc/grpc-js";
+import { TooManyPings } from "../transport.js";
+import { parseKeepaliveTimeMs } from "./keepalive.js";
 
 /**
  * A grpc-js load-balancing policy that makes a channel be one connection: it connects once and never again.
@@ -111,11 +113,22 @@ class SingleConnectionPolicy implements experimental.LoadBalancer {
       this.#owner?.ready();
     } else if (previous === connectivityState.READY) {
       this.#release();
-      this.#lost("the peer ended the connection");
+      const reason = "the peer ended the connection";
+      this.#channel.updateState(connectivityState.TRANSIENT_FAILURE, refusing(reason), reason);
+      // Whether the peer complained of pings is known only when grpc-js has told all its listeners.
+      queueMicrotask(() =>
+        this.#owner?.lost(this.#wasTooManyPings(subchannel) ? new TooManyPings() : new Error(reason)),
+      );
     } else if (next === connectivityState.TRANSIENT_FAILURE) {
       this.#tryNext(error?.replace(/^Error: /, "") ?? "connecting failed");
     }
   };
+
+  #wasTooManyPings(subchannel: experimental.SubchannelInterface): boolean {
+    const configuredMs = this.#options["grpc.keepalive_time_ms"];
+    const nextMs = parseKeepaliveTimeMs(subchannel);
+    return configuredMs !== undefined && nextMs !== undefined && nextMs > configuredMs;
+  }
 
   #lost(message: string): void {
     this.#channel.updateState(connectivityState.TRANSIENT_FAILURE, refusing(message), message);

@@ -6,6 +6,7 @@ import { drainContract } from "./contract/drain.js";
 import { endingContract } from "./contract/ending.js";
 import { flowContract } from "./contract/flow.js";
 import { gapsContract, type TransportGap } from "./contract/gaps.js";
+import { keepaliveContract } from "./contract/keepalive.js";
 import { limitsContract } from "./contract/limits.js";
 import { peersContract } from "./contract/peers.js";
 
@@ -26,6 +27,7 @@ export function runTransportContract(
     limitsContract(transport);
     drainContract(transport);
     connectionContract(transport);
+    keepaliveContract(transport);
     peersContract(transport);
     gapsContract(transport, options.gaps ?? []);
   });

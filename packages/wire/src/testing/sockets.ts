@@ -51,6 +51,46 @@ export function startTcpProxy(toPort: number): Promise<TcpServer> {
   });
 }
 
+/** A proxy that can fall silent. */
+export interface FreezableProxy extends AsyncDisposable {
+  readonly port: number;
+  /** From now on nothing passes either way, and nothing is closed: as when the other machine, or the way to it, is gone. */
+  freeze(): void;
+}
+
+/** Passes bytes on to a port of loopback until it is frozen. */
+export async function startFreezableProxy(toPort: number): Promise<FreezableProxy> {
+  let frozen = false;
+  const far = new Set<Socket>();
+  const server = await startTcpServer((near) => {
+    const other = connect({ host: "127.0.0.1", port: toPort });
+    far.add(other);
+    other.on("error", () => {});
+    other.on("close", () => far.delete(other));
+    for (const [from, to] of [
+      [near, other],
+      [other, near],
+    ] as const) {
+      from.on("data", (bytes) => {
+        if (!frozen) to.write(bytes);
+      });
+      from.on("close", () => {
+        if (!frozen) to.destroy();
+      });
+    }
+  });
+  return {
+    port: server.port,
+    freeze() {
+      frozen = true;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of far) socket.destroy();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
 /** A port of loopback where nobody listens. */
 export async function freePort(): Promise<number> {
   const server = createServer();
