@@ -11,6 +11,7 @@ import {
 } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-base";
+import { luhnCompleted } from "@weft/chassis/testing";
 import { CatalogService } from "@weft/contracts/shop/catalog/v1";
 import { InventoryService, OutOfStockDetailSchema } from "@weft/contracts/shop/inventory/v1";
 import { OrderService, OrderState } from "@weft/contracts/shop/orders/v1";
@@ -437,5 +438,38 @@ describe("a planned stop", () => {
     await gateway.drain(20);
     expect((await over1).code).toBe(Code.Unavailable);
     expect((await over2).code).toBe(Code.Unavailable);
+  });
+});
+
+describe("a card number in a message that cannot be parsed", () => {
+  const digits = Array.from({ length: 15 }, (_, n) => (n === 0 ? 4 : Math.floor(Math.random() * 10)));
+  const card = luhnCompleted(digits);
+  const envelope = (text: string): Buffer => {
+    const head = Buffer.alloc(5);
+    head.writeUInt32BE(Buffer.byteLength(text), 1);
+    return Buffer.concat([head, Buffer.from(text)]);
+  };
+  const order = "/shop.orders.v1.OrderService/PlaceOrder";
+  const padding = "x".repeat(3_000);
+
+  test.each([
+    ["a number for a text", order, "application/json", `{"currency": ${card}}`],
+    ["a text for a number", order, "application/json", `{"items": [{"quantity": "${card} ${padding}"}]}`],
+    ["a number that is too large", order, "application/json", `{"items": [{"quantity": ${card}}]}`],
+    ["broken JSON", order, "application/json", `{"currency": ${card}`],
+    ["a stream", "/shop.catalog.v1.CatalogService/SearchProducts", "application/connect+json", `{"query": ${card}}`],
+    ["gRPC-Web", order, "application/grpc-web+json", `{"currency": ${card}}`],
+  ])("is not in the error: %s", async (_, path, contentType, text) => {
+    const enveloped = contentType !== "application/json";
+    for (const encoding of ["identity", "gzip", "br"]) {
+      const reply = await fetch(origin + path, {
+        method: "POST",
+        headers: { "content-type": contentType, "accept-encoding": encoding, "connect-accept-encoding": encoding },
+        body: enveloped ? envelope(text) : text,
+      });
+      const said = `${Buffer.from(await reply.arrayBuffer()).toString("latin1")} ${[...reply.headers].join()}`;
+      expect(said).toMatch(/cannot decode|invalid_argument|grpc-status/i);
+      expect(said).not.toContain(card);
+    }
   });
 });

@@ -9,6 +9,7 @@ import {
 } from "@connectrpc/connect";
 import type { Operation } from "../../operation/operation.js";
 import type { EdgeCall, Handle } from "../../pipeline/edge-call.js";
+import { cleanErrors } from "./clean-errors.js";
 
 const peerKey = createContextKey("");
 
@@ -21,6 +22,7 @@ export function peerValues(peer: string): ContextValues {
 export function connectRoutes(operations: readonly Operation[], handle: Handle): (router: ConnectRouter) => void {
   return (router) => {
     for (const operation of operations) router.rpc(operation.method, implementation(operation, handle));
+    cleanErrors(router);
   };
 }
 
