@@ -7,7 +7,7 @@ const [folder, failedSteps] = process.argv.slice(2);
 let passed = 0;
 let failed = 0;
 let skipped = 0;
-for (const name of readdirSync(folder)) {
+for (const name of readdirSync(folder).filter((each) => each.endsWith(".json"))) {
   const report = JSON.parse(readFileSync(join(folder, name), "utf8"));
   passed += report.numPassedTests;
   failed += report.numFailedTests;
