@@ -8,6 +8,13 @@ const maxBytes = 8 * 1024 * 1024;
 export function createLogFile(path: string): Logger {
   let began = false;
   const write = (level: string, message: string, fields: LogFields): void => {
+    try {
+      append(level, message, fields);
+    } catch {
+      // A full disk, or a folder that somebody removed: the laptop must not fall over its own log.
+    }
+  };
+  const append = (level: string, message: string, fields: LogFields): void => {
     if (!began) {
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
       const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;

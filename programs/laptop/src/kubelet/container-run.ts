@@ -49,7 +49,13 @@ export function startProcess(options: {
   output.close();
   const { pid } = child;
   const identity = pid === undefined ? undefined : identify(pid);
-  if (identity !== undefined) ledger.add({ ...identity, name: options.name });
+  try {
+    if (identity !== undefined) ledger.add({ ...identity, name: options.name });
+  } catch (error) {
+    // Nobody would find it after a kill of this process, and its caller takes it for not started.
+    if (pid !== undefined) signalGroup(pid, "SIGKILL");
+    throw error;
+  }
   const exited = new Promise<ContainerExit>((resolve) => {
     child.once("error", (error) => {
       if (pid === undefined) resolve({ exitCode: 128, signal: undefined, startError: error.message });

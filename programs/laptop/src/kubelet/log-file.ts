@@ -52,7 +52,12 @@ export class LogFile {
   tick(nowMs: number): void {
     const size = sizeOf(this.path);
     if (size > maxBytes) {
-      copyFileSync(this.path, this.#olderPath);
+      try {
+        copyFileSync(this.path, this.#olderPath);
+      } catch {
+        // A full disk: the older part is what can be done without.
+        rmSync(this.#olderPath, { force: true });
+      }
       truncateSync(this.path, 0);
       this.#marks = [{ atMs: nowMs, offset: 0 }];
       return;

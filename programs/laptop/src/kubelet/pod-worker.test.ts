@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -349,4 +349,42 @@ test("a container's first process takes those that it started along when it ends
   await eventually(() => pod.status.phase === "Succeeded", patient);
   await eventually(() => identify(child) === undefined, patient);
   expect(pod.container?.state?.terminated?.exitCode).toBe(0);
+});
+
+test("a process that can't be entered in the ledger is ended: nobody would find it later", async () => {
+  await using at = createMachine();
+  const pidFile = join(at.folder, "pid");
+  at.script(
+    "thing",
+    `import { writeFileSync } from "node:fs"; writeFileSync(${JSON.stringify(pidFile)}, String(process.pid)); setInterval(() => {}, 1000);`,
+  );
+  // As on a full disk: what is renamed over a folder is refused.
+  mkdirSync(join(at.folder, "processes.json"));
+  const pod = at.start(fromPod({ restartPolicy: "Never" }, {}));
+  await eventually(() => pod.container?.state?.terminated?.reason === "StartError", patient);
+  expect(at.ledger.entries).toEqual([]);
+  const left = readdirSync("/proc").filter((pid) => {
+    try {
+      return (
+        readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(join(at.folder, "thing.mjs")) &&
+        identify(Number(pid)) !== undefined
+      );
+    } catch {
+      return false;
+    }
+  });
+  expect(left).toEqual([]);
+});
+
+test("a ledger that can't be written any more does not keep a process from ending", async () => {
+  await using at = createMachine();
+  at.script("thing", `process.on("SIGUSR2", () => process.exit(0)); setInterval(() => {}, 1000); console.log("up");`);
+  const pod = at.start(fromPod({ restartPolicy: "Never" }, {}));
+  await eventually(async () => (await pod.log().catch(() => "")).includes("up"), patient);
+  rmSync(join(at.folder, "processes.json"));
+  mkdirSync(join(at.folder, "processes.json"));
+  const [entry] = at.ledger.entries;
+  process.kill(entry?.pid ?? 0, "SIGUSR2");
+  await eventually(() => pod.container?.state?.terminated?.exitCode === 0, patient);
+  expect(at.ledger.entries).toEqual([]);
 });

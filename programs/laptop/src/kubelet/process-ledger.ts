@@ -32,13 +32,25 @@ export class ProcessLedger {
     return [...this.#entries.values()];
   }
 
+  /** Throws when it can't be written; the entry is not kept then. */
   add(entry: LedgerEntry): void {
     this.#entries.set(entry.pid, entry);
-    this.#write();
+    try {
+      this.#write();
+    } catch (error) {
+      this.#entries.delete(entry.pid);
+      throw error;
+    }
   }
 
+  /** Never throws: an entry that stays on a full disk is harmless, as no other process fits it. */
   remove(pid: number): void {
-    if (this.#entries.delete(pid)) this.#write();
+    if (!this.#entries.delete(pid)) return;
+    try {
+      this.#write();
+    } catch {
+      // The next change that can be written takes it out.
+    }
   }
 
   #write(): void {
