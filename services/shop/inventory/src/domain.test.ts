@@ -2,13 +2,20 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { endingOf, parseLines, type Stock, shortagesOf } from "./domain.js";
 
-test("a reservation ends once: the same ending again is done, the other is forbidden", () => {
-  expect(endingOf("held", "commit")).toBe("change");
-  expect(endingOf("held", "release")).toBe("change");
-  expect(endingOf("committed", "commit")).toBe("done-already");
-  expect(endingOf("released", "release")).toBe("done-already");
-  expect(endingOf("committed", "release")).toBe("forbidden");
-  expect(endingOf("released", "commit")).toBe("forbidden");
+test("a reservation ends once: the same ending again is done, another is forbidden, and only what was committed is restocked", () => {
+  const made = (["held", "committed", "released", "restocked"] as const).map((state) => [
+    state,
+    ...(["commit", "release", "restock"] as const).map((ending) => {
+      const end = endingOf(state, ending);
+      return end.t === "change" ? end.to : end.t;
+    }),
+  ]);
+  expect(made).toEqual([
+    ["held", "committed", "released", "forbidden"],
+    ["committed", "done-already", "forbidden", "restocked"],
+    ["released", "forbidden", "done-already", "forbidden"],
+    ["restocked", "forbidden", "forbidden", "done-already"],
+  ]);
 });
 
 test("a line is short exactly when more is asked for than is available", () => {

@@ -6,7 +6,7 @@ export interface Line {
   readonly quantity: number;
 }
 
-export type ReservationState = "held" | "committed" | "released";
+export type ReservationState = "held" | "committed" | "released" | "restocked";
 
 /** Stock that is held for somebody. */
 export interface Reservation {
@@ -38,17 +38,31 @@ export type ReservationName =
   | { readonly t: "key"; readonly reserveKey: string };
 
 /** What can be done with a reservation. */
-export type Ending = "commit" | "release";
+export type Ending = "commit" | "release" | "restock";
+
+/** Where an ending may begin, and where it leads. */
+const endings = {
+  commit: { from: "held", to: "committed" },
+  release: { from: "held", to: "released" },
+  restock: { from: "committed", to: "restocked" },
+} as const satisfies Record<Ending, { readonly from: ReservationState; readonly to: ReservationState }>;
+
+/** What is, or was, made of a reservation by ending it. */
+export type Ended = (typeof endings)[Ending]["to"];
 
 /**
  * What an ending makes of a reservation.
  *
- *   held --commit--> committed (final)
- *     └──release──> released  (final)
+ *   held --commit--> committed --restock--> restocked (final)
+ *     └──release──> released (final)
  */
-export function endingOf(state: ReservationState, ending: Ending): "change" | "done-already" | "forbidden" {
-  if (state === "held") return "change";
-  return (state === "committed") === (ending === "commit") ? "done-already" : "forbidden";
+export function endingOf(
+  state: ReservationState,
+  ending: Ending,
+): { readonly t: "change"; readonly to: Ended } | { readonly t: "done-already" } | { readonly t: "forbidden" } {
+  const { from, to } = endings[ending];
+  if (state === to) return { t: "done-already" };
+  return state === from ? { t: "change", to } : { t: "forbidden" };
 }
 
 /** The lines that stock cannot serve, in their order. */

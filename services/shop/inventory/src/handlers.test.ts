@@ -187,6 +187,22 @@ test("a reservation belongs to its caller; unknown products and reservations are
   expect((await errorOf(bob.getStock({ productIds: ["no-such"] }))).code).toBe(Code.NotFound);
 });
 
+test("committed stock comes back once, however often it is restocked", async () => {
+  await using fixture = await startFixture();
+  await fixture.setStock("tea", 5);
+  const ann = fixture.as("ann");
+  await ann.reserve({ idempotencyKey: "r", lines: [{ productId: "tea", quantity: 2 }] });
+  const early = await errorOf(ann.restock({ idempotencyKey: "early", reserveKey: "r" }));
+  expect([early.code, await fixture.stockOf("tea")]).toEqual([Code.FailedPrecondition, { available: 3, held: 2 }]);
+  await ann.commit({ idempotencyKey: "c", reserveKey: "r" });
+  expect(await fixture.stockOf("tea")).toEqual({ available: 3, held: 0 });
+  const keys = ["one", "one", "two"];
+  const replies = await Promise.all(keys.map((key) => ann.restock({ idempotencyKey: key, reserveKey: "r" })));
+  expect(replies.map((reply) => reply.reservation?.state)).toEqual(Array(3).fill(ReservationState.RESTOCKED));
+  expect(await fixture.stockOf("tea")).toEqual({ available: 5, held: 0 });
+  expect((await errorOf(ann.commit({ idempotencyKey: "c2", reserveKey: "r" }))).code).toBe(Code.FailedPrecondition);
+});
+
 test("stock never falls below zero and never gets lost, whatever happens at the same time", async () => {
   await using fixture = await startFixture();
   await using otherDatabase = createDatabase({ url: fixture.url });

@@ -32,7 +32,7 @@ export interface HandlerParts {
   readonly idempotency: Idempotency;
 }
 
-const { reserve, release, commit } = InventoryService.method;
+const { reserve, release, commit, restock } = InventoryService.method;
 
 /** The inventory's methods over its store. */
 export function createHandlers({ store, idempotency }: HandlerParts): Handlers<typeof InventoryService> {
@@ -56,21 +56,22 @@ export function createHandlers({ store, idempotency }: HandlerParts): Handlers<t
     return store.hold(tx, { principal, reserveKey, lines });
   };
 
-  /** Commits or releases; whoever comes second finds it done, or forbidden by the other. */
+  /** Commits, releases or restocks; whoever comes second finds it done, or forbidden by another ending. */
   const end = async (tx: Transaction, reservation: StoredReservation, ending: Ending): Promise<Reservation> => {
     const { reservationId: id, principal, reserveKey } = reservation;
-    switch (endingOf(reservation.state, ending)) {
+    const made = endingOf(reservation.state, ending);
+    switch (made.t) {
       case "done-already":
         return reservation;
       case "forbidden":
         throw new ConnectError(
-          `reservation ${quoted(id)} is ${reservation.state}: it cannot be ${ending === "commit" ? "committed" : "released"}`,
+          `reservation ${quoted(id)} is ${reservation.state}: it cannot be ${pastOf[ending]}`,
           Code.FailedPrecondition,
         );
       case "change":
         // What was held is undone, so the request that held it is forgotten: the key is free, or its next use finds it forbidden.
         if (ending === "release") await idempotency.forget(tx, { method: reserve, principal, key: reserveKey });
-        return store.end(tx, reservation, ending === "commit" ? "committed" : "released");
+        return store.end(tx, reservation, made.to);
     }
   };
 
@@ -104,6 +105,14 @@ export function createHandlers({ store, idempotency }: HandlerParts): Handlers<t
       return idempotency.run({ method: commit, request, ...callerOf(context) }, async (tx) => {
         const reservation = (await store.lockReservation(tx, context.user, name)) ?? missing(name);
         return create(commit.output, { reservation: toMessage(await end(tx, reservation, "commit")) });
+      });
+    },
+
+    async restock(request, context) {
+      const name = valid(parseReservationName(request));
+      return idempotency.run({ method: restock, request, ...callerOf(context) }, async (tx) => {
+        const reservation = (await store.lockReservation(tx, context.user, name)) ?? missing(name);
+        return create(restock.output, { reservation: toMessage(await end(tx, reservation, "restock")) });
       });
     },
 
@@ -161,7 +170,14 @@ function valid<T>(value: Parsed<T>): T {
   return value.value;
 }
 
-const wireStates = { held: WireState.HELD, committed: WireState.COMMITTED, released: WireState.RELEASED } as const;
+const pastOf = { commit: "committed", release: "released", restock: "restocked" } as const;
+
+const wireStates = {
+  held: WireState.HELD,
+  committed: WireState.COMMITTED,
+  released: WireState.RELEASED,
+  restocked: WireState.RESTOCKED,
+} as const;
 
 function toMessage(reservation: Reservation): WireReservation {
   return {

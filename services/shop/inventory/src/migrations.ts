@@ -45,4 +45,11 @@ export const migrations: readonly Migration[] = [
         ORDER BY principal, reserve_key, create_time DESC;
     `,
   },
+  {
+    name: "0004-restocked",
+    sql: `
+      ALTER TABLE reservations DROP CONSTRAINT reservations_state_check,
+        ADD CONSTRAINT reservations_state_check CHECK (state IN ('held', 'committed', 'released', 'restocked'));
+    `,
+  },
 ];

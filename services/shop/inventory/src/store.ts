@@ -1,5 +1,5 @@
 import { type CallBounds, column, type Database, type Row, type Transaction } from "@weft/store";
-import type { Line, Reservation, ReservationName, ReservationState, Stock } from "./domain.js";
+import type { Ended, Line, Reservation, ReservationName, ReservationState, Stock } from "./domain.js";
 
 /** A reservation with what only the service itself needs to know. */
 export interface StoredReservation extends Reservation {
@@ -27,8 +27,8 @@ export interface InventoryStore {
   ): Promise<Reservation>;
   /** A caller's reservation, locked until this transaction ends; nothing when it is not theirs. */
   lockReservation(tx: Transaction, principal: string, name: ReservationName): Promise<StoredReservation | undefined>;
-  /** Ends a locked reservation that is held: its stock goes back, or leaves for good. */
-  end(tx: Transaction, reservation: Reservation, state: "committed" | "released"): Promise<Reservation>;
+  /** Ends a locked reservation: its stock is held no more, and leaves for good or can be had again. */
+  end(tx: Transaction, reservation: Reservation, state: Ended): Promise<Reservation>;
 }
 
 /** A store on a database that has the inventory's migrations. */
@@ -129,8 +129,8 @@ export function createInventoryStore(database: Database): InventoryStore {
       );
       const rows = await tx.query(
         `WITH moved AS (
-           UPDATE stock SET held = held - line.quantity,
-                            available = available + CASE WHEN $2 = 'released' THEN line.quantity ELSE 0 END
+           UPDATE stock SET held = held - CASE WHEN $2 = 'restocked' THEN 0 ELSE line.quantity END,
+                            available = available + CASE WHEN $2 = 'committed' THEN 0 ELSE line.quantity END
            FROM unnest($3::text[], $4::int[]) AS line (product_id, quantity) WHERE stock.product_id = line.product_id
          )
          UPDATE reservations SET state = $2 WHERE reservation_id = $1

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file shop/inventory/v1/inventory.proto.
  */
 export const file_shop_inventory_v1_inventory: GenFile = /*@__PURE__*/
-  fileDesc("CiFzaG9wL2ludmVudG9yeS92MS9pbnZlbnRvcnkucHJvdG8SEXNob3AuaW52ZW50b3J5LnYxIjcKD1Jlc2VydmF0aW9uTGluZRISCgpwcm9kdWN0X2lkGAEgASgJEhAKCHF1YW50aXR5GAIgASgFIr0BCgtSZXNlcnZhdGlvbhIWCg5yZXNlcnZhdGlvbl9pZBgBIAEoCRIyCgVzdGF0ZRgCIAEoDjIjLnNob3AuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uU3RhdGUSMQoFbGluZXMYAyADKAsyIi5zaG9wLmludmVudG9yeS52MS5SZXNlcnZhdGlvbkxpbmUSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjwKBVN0b2NrEhIKCnByb2R1Y3RfaWQYASABKAkSEQoJYXZhaWxhYmxlGAIgASgFEgwKBGhlbGQYAyABKAUiQgoQT3V0T2ZTdG9ja0RldGFpbBIuCglzaG9ydGFnZXMYASADKAsyGy5zaG9wLmludmVudG9yeS52MS5TaG9ydGFnZSIZChdSZXNlcnZhdGlvblVuZG9uZURldGFpbCJECghTaG9ydGFnZRISCgpwcm9kdWN0X2lkGAEgASgJEhEKCXJlcXVlc3RlZBgCIAEoBRIRCglhdmFpbGFibGUYAyABKAUiXAoOUmVzZXJ2ZVJlcXVlc3QSFwoPaWRlbXBvdGVuY3lfa2V5GAEgASgJEjEKBWxpbmVzGAIgAygLMiIuc2hvcC5pbnZlbnRvcnkudjEuUmVzZXJ2YXRpb25MaW5lIkYKD1Jlc2VydmVSZXNwb25zZRIzCgtyZXNlcnZhdGlvbhgBIAEoCzIeLnNob3AuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uIlYKDlJlbGVhc2VSZXF1ZXN0EhcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCRIWCg5yZXNlcnZhdGlvbl9pZBgCIAEoCRITCgtyZXNlcnZlX2tleRgDIAEoCSJGCg9SZWxlYXNlUmVzcG9uc2USMwoLcmVzZXJ2YXRpb24YASABKAsyHi5zaG9wLmludmVudG9yeS52MS5SZXNlcnZhdGlvbiJVCg1Db21taXRSZXF1ZXN0EhcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCRIWCg5yZXNlcnZhdGlvbl9pZBgCIAEoCRITCgtyZXNlcnZlX2tleRgDIAEoCSJFCg5Db21taXRSZXNwb25zZRIzCgtyZXNlcnZhdGlvbhgBIAEoCzIeLnNob3AuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uIkQKFUdldFJlc2VydmF0aW9uUmVxdWVzdBIWCg5yZXNlcnZhdGlvbl9pZBgBIAEoCRITCgtyZXNlcnZlX2tleRgCIAEoCSJNChZHZXRSZXNlcnZhdGlvblJlc3BvbnNlEjMKC3Jlc2VydmF0aW9uGAEgASgLMh4uc2hvcC5pbnZlbnRvcnkudjEuUmVzZXJ2YXRpb24iJgoPR2V0U3RvY2tSZXF1ZXN0EhMKC3Byb2R1Y3RfaWRzGAEgAygJIjwKEEdldFN0b2NrUmVzcG9uc2USKAoGc3RvY2tzGAEgAygLMhguc2hvcC5pbnZlbnRvcnkudjEuU3RvY2sqkgEKEFJlc2VydmF0aW9uU3RhdGUSIQodUkVTRVJWQVRJT05fU1RBVEVfVU5TUEVDSUZJRUQQABIaChZSRVNFUlZBVElPTl9TVEFURV9IRUxEEAESHwobUkVTRVJWQVRJT05fU1RBVEVfQ09NTUlUVEVEEAISHgoaUkVTRVJWQVRJT05fU1RBVEVfUkVMRUFTRUQQAzLMBAoQSW52ZW50b3J5U2VydmljZRJsCgdSZXNlcnZlEiEuc2hvcC5pbnZlbnRvcnkudjEuUmVzZXJ2ZVJlcXVlc3QaIi5zaG9wLmludmVudG9yeS52MS5SZXNlcnZlUmVzcG9uc2UiGpACAqi7GAGyuxgPaW52ZW50b3J5LndyaXRlEmwKB1JlbGVhc2USIS5zaG9wLmludmVudG9yeS52MS5SZWxlYXNlUmVxdWVzdBoiLnNob3AuaW52ZW50b3J5LnYxLlJlbGVhc2VSZXNwb25zZSIakAICqLsYAbK7GA9pbnZlbnRvcnkud3JpdGUSaQoGQ29tbWl0EiAuc2hvcC5pbnZlbnRvcnkudjEuQ29tbWl0UmVxdWVzdBohLnNob3AuaW52ZW50b3J5LnYxLkNvbW1pdFJlc3BvbnNlIhqQAgKouxgBsrsYD2ludmVudG9yeS53cml0ZRKAAQoOR2V0UmVzZXJ2YXRpb24SKC5zaG9wLmludmVudG9yeS52MS5HZXRSZXNlcnZhdGlvblJlcXVlc3QaKS5zaG9wLmludmVudG9yeS52MS5HZXRSZXNlcnZhdGlvblJlc3BvbnNlIhmQAgGouxgBsrsYDmludmVudG9yeS5yZWFkEm4KCEdldFN0b2NrEiIuc2hvcC5pbnZlbnRvcnkudjEuR2V0U3RvY2tSZXF1ZXN0GiMuc2hvcC5pbnZlbnRvcnkudjEuR2V0U3RvY2tSZXNwb25zZSIZkAIBqLsYArK7GA5pbnZlbnRvcnkucmVhZGIGcHJvdG8z", [file_google_protobuf_timestamp, file_weft_options_v1_options]);
+  fileDesc("CiFzaG9wL2ludmVudG9yeS92MS9pbnZlbnRvcnkucHJvdG8SEXNob3AuaW52ZW50b3J5LnYxIjcKD1Jlc2VydmF0aW9uTGluZRISCgpwcm9kdWN0X2lkGAEgASgJEhAKCHF1YW50aXR5GAIgASgFIr0BCgtSZXNlcnZhdGlvbhIWCg5yZXNlcnZhdGlvbl9pZBgBIAEoCRIyCgVzdGF0ZRgCIAEoDjIjLnNob3AuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uU3RhdGUSMQoFbGluZXMYAyADKAsyIi5zaG9wLmludmVudG9yeS52MS5SZXNlcnZhdGlvbkxpbmUSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjwKBVN0b2NrEhIKCnByb2R1Y3RfaWQYASABKAkSEQoJYXZhaWxhYmxlGAIgASgFEgwKBGhlbGQYAyABKAUiQgoQT3V0T2ZTdG9ja0RldGFpbBIuCglzaG9ydGFnZXMYASADKAsyGy5zaG9wLmludmVudG9yeS52MS5TaG9ydGFnZSIZChdSZXNlcnZhdGlvblVuZG9uZURldGFpbCJECghTaG9ydGFnZRISCgpwcm9kdWN0X2lkGAEgASgJEhEKCXJlcXVlc3RlZBgCIAEoBRIRCglhdmFpbGFibGUYAyABKAUiXAoOUmVzZXJ2ZVJlcXVlc3QSFwoPaWRlbXBvdGVuY3lfa2V5GAEgASgJEjEKBWxpbmVzGAIgAygLMiIuc2hvcC5pbnZlbnRvcnkudjEuUmVzZXJ2YXRpb25MaW5lIkYKD1Jlc2VydmVSZXNwb25zZRIzCgtyZXNlcnZhdGlvbhgBIAEoCzIeLnNob3AuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uIlYKDlJlbGVhc2VSZXF1ZXN0EhcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCRIWCg5yZXNlcnZhdGlvbl9pZBgCIAEoCRITCgtyZXNlcnZlX2tleRgDIAEoCSJGCg9SZWxlYXNlUmVzcG9uc2USMwoLcmVzZXJ2YXRpb24YASABKAsyHi5zaG9wLmludmVudG9yeS52MS5SZXNlcnZhdGlvbiJVCg1Db21taXRSZXF1ZXN0EhcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCRIWCg5yZXNlcnZhdGlvbl9pZBgCIAEoCRITCgtyZXNlcnZlX2tleRgDIAEoCSJFCg5Db21taXRSZXNwb25zZRIzCgtyZXNlcnZhdGlvbhgBIAEoCzIeLnNob3AuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uIlYKDlJlc3RvY2tSZXF1ZXN0EhcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCRIWCg5yZXNlcnZhdGlvbl9pZBgCIAEoCRITCgtyZXNlcnZlX2tleRgDIAEoCSJGCg9SZXN0b2NrUmVzcG9uc2USMwoLcmVzZXJ2YXRpb24YASABKAsyHi5zaG9wLmludmVudG9yeS52MS5SZXNlcnZhdGlvbiJEChVHZXRSZXNlcnZhdGlvblJlcXVlc3QSFgoOcmVzZXJ2YXRpb25faWQYASABKAkSEwoLcmVzZXJ2ZV9rZXkYAiABKAkiTQoWR2V0UmVzZXJ2YXRpb25SZXNwb25zZRIzCgtyZXNlcnZhdGlvbhgBIAEoCzIeLnNob3AuaW52ZW50b3J5LnYxLlJlc2VydmF0aW9uIiYKD0dldFN0b2NrUmVxdWVzdBITCgtwcm9kdWN0X2lkcxgBIAMoCSI8ChBHZXRTdG9ja1Jlc3BvbnNlEigKBnN0b2NrcxgBIAMoCzIYLnNob3AuaW52ZW50b3J5LnYxLlN0b2NrKrMBChBSZXNlcnZhdGlvblN0YXRlEiEKHVJFU0VSVkFUSU9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWUkVTRVJWQVRJT05fU1RBVEVfSEVMRBABEh8KG1JFU0VSVkFUSU9OX1NUQVRFX0NPTU1JVFRFRBACEh4KGlJFU0VSVkFUSU9OX1NUQVRFX1JFTEVBU0VEEAMSHwobUkVTRVJWQVRJT05fU1RBVEVfUkVTVE9DS0VEEAQyugUKEEludmVudG9yeVNlcnZpY2USbAoHUmVzZXJ2ZRIhLnNob3AuaW52ZW50b3J5LnYxLlJlc2VydmVSZXF1ZXN0GiIuc2hvcC5pbnZlbnRvcnkudjEuUmVzZXJ2ZVJlc3BvbnNlIhqQAgKouxgBsrsYD2ludmVudG9yeS53cml0ZRJsCgdSZWxlYXNlEiEuc2hvcC5pbnZlbnRvcnkudjEuUmVsZWFzZVJlcXVlc3QaIi5zaG9wLmludmVudG9yeS52MS5SZWxlYXNlUmVzcG9uc2UiGpACAqi7GAGyuxgPaW52ZW50b3J5LndyaXRlEmkKBkNvbW1pdBIgLnNob3AuaW52ZW50b3J5LnYxLkNvbW1pdFJlcXVlc3QaIS5zaG9wLmludmVudG9yeS52MS5Db21taXRSZXNwb25zZSIakAICqLsYAbK7GA9pbnZlbnRvcnkud3JpdGUSbAoHUmVzdG9jaxIhLnNob3AuaW52ZW50b3J5LnYxLlJlc3RvY2tSZXF1ZXN0GiIuc2hvcC5pbnZlbnRvcnkudjEuUmVzdG9ja1Jlc3BvbnNlIhqQAgKouxgBsrsYD2ludmVudG9yeS53cml0ZRKAAQoOR2V0UmVzZXJ2YXRpb24SKC5zaG9wLmludmVudG9yeS52MS5HZXRSZXNlcnZhdGlvblJlcXVlc3QaKS5zaG9wLmludmVudG9yeS52MS5HZXRSZXNlcnZhdGlvblJlc3BvbnNlIhmQAgGouxgBsrsYDmludmVudG9yeS5yZWFkEm4KCEdldFN0b2NrEiIuc2hvcC5pbnZlbnRvcnkudjEuR2V0U3RvY2tSZXF1ZXN0GiMuc2hvcC5pbnZlbnRvcnkudjEuR2V0U3RvY2tSZXNwb25zZSIZkAIBqLsYArK7GA5pbnZlbnRvcnkucmVhZGIGcHJvdG8z", [file_google_protobuf_timestamp, file_weft_options_v1_options]);
 
 /**
  * ReservationLine is one product of a reservation.
@@ -343,6 +343,58 @@ export const CommitResponseSchema: GenMessage<CommitResponse> = /*@__PURE__*/
   messageDesc(file_shop_inventory_v1_inventory, 11);
 
 /**
+ * @generated from message shop.inventory.v1.RestockRequest
+ */
+export type RestockRequest = Message<"shop.inventory.v1.RestockRequest"> & {
+  /**
+   * Names this request. 1 to 128 characters.
+   *
+   * @generated from field: string idempotency_key = 1;
+   */
+  idempotencyKey: string;
+
+  /**
+   * The reservation to restock, by its id; or else
+   *
+   * @generated from field: string reservation_id = 2;
+   */
+  reservationId: string;
+
+  /**
+   * the reservation, by the key that made it. Exactly one of the two.
+   *
+   * @generated from field: string reserve_key = 3;
+   */
+  reserveKey: string;
+};
+
+/**
+ * Describes the message shop.inventory.v1.RestockRequest.
+ * Use `create(RestockRequestSchema)` to create a new message.
+ */
+export const RestockRequestSchema: GenMessage<RestockRequest> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory, 12);
+
+/**
+ * @generated from message shop.inventory.v1.RestockResponse
+ */
+export type RestockResponse = Message<"shop.inventory.v1.RestockResponse"> & {
+  /**
+   * The reservation, restocked.
+   *
+   * @generated from field: shop.inventory.v1.Reservation reservation = 1;
+   */
+  reservation?: Reservation | undefined;
+};
+
+/**
+ * Describes the message shop.inventory.v1.RestockResponse.
+ * Use `create(RestockResponseSchema)` to create a new message.
+ */
+export const RestockResponseSchema: GenMessage<RestockResponse> = /*@__PURE__*/
+  messageDesc(file_shop_inventory_v1_inventory, 13);
+
+/**
  * @generated from message shop.inventory.v1.GetReservationRequest
  */
 export type GetReservationRequest = Message<"shop.inventory.v1.GetReservationRequest"> & {
@@ -366,7 +418,7 @@ export type GetReservationRequest = Message<"shop.inventory.v1.GetReservationReq
  * Use `create(GetReservationRequestSchema)` to create a new message.
  */
 export const GetReservationRequestSchema: GenMessage<GetReservationRequest> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory, 12);
+  messageDesc(file_shop_inventory_v1_inventory, 14);
 
 /**
  * @generated from message shop.inventory.v1.GetReservationResponse
@@ -385,7 +437,7 @@ export type GetReservationResponse = Message<"shop.inventory.v1.GetReservationRe
  * Use `create(GetReservationResponseSchema)` to create a new message.
  */
 export const GetReservationResponseSchema: GenMessage<GetReservationResponse> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory, 13);
+  messageDesc(file_shop_inventory_v1_inventory, 15);
 
 /**
  * @generated from message shop.inventory.v1.GetStockRequest
@@ -404,7 +456,7 @@ export type GetStockRequest = Message<"shop.inventory.v1.GetStockRequest"> & {
  * Use `create(GetStockRequestSchema)` to create a new message.
  */
 export const GetStockRequestSchema: GenMessage<GetStockRequest> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory, 14);
+  messageDesc(file_shop_inventory_v1_inventory, 16);
 
 /**
  * @generated from message shop.inventory.v1.GetStockResponse
@@ -423,7 +475,7 @@ export type GetStockResponse = Message<"shop.inventory.v1.GetStockResponse"> & {
  * Use `create(GetStockResponseSchema)` to create a new message.
  */
 export const GetStockResponseSchema: GenMessage<GetStockResponse> = /*@__PURE__*/
-  messageDesc(file_shop_inventory_v1_inventory, 15);
+  messageDesc(file_shop_inventory_v1_inventory, 17);
 
 /**
  * ReservationState says what became of a reservation.
@@ -458,6 +510,13 @@ export enum ReservationState {
    * @generated from enum value: RESERVATION_STATE_RELEASED = 3;
    */
   RELEASED = 3,
+
+  /**
+   * The stock had left for good, and came back.
+   *
+   * @generated from enum value: RESERVATION_STATE_RESTOCKED = 4;
+   */
+  RESTOCKED = 4,
 }
 
 /**
@@ -505,6 +564,17 @@ export const InventoryService: GenService<{
     methodKind: "unary";
     input: typeof CommitRequestSchema;
     output: typeof CommitResponseSchema;
+  },
+  /**
+   * Puts committed stock back on the shelf, all of it and once: for what was sold and then called off before it left the house.
+   * Restocking what is restocked already changes nothing; what was never committed cannot be restocked (FAILED_PRECONDITION).
+   *
+   * @generated from rpc shop.inventory.v1.InventoryService.Restock
+   */
+  restock: {
+    methodKind: "unary";
+    input: typeof RestockRequestSchema;
+    output: typeof RestockResponseSchema;
   },
   /**
    * Says what became of a reservation. NOT_FOUND by a key means that no Reserve has arrived so far: it may still; only Release makes sure that it comes to
