@@ -48,6 +48,19 @@ test("money is held, taken in part while the rest is released, and given back in
   await expect(fixture.database.query("DELETE FROM movements")).rejects.toThrow();
 });
 
+test("every published test card can be kept, and one that is good pays", async () => {
+  await using fixture = await startFixture();
+  const ann = fixture.as("ann");
+  const { cards } = await ann.listTestCards({});
+  expect(new Set(cards.map(({ behaviour }) => behaviour))).toContain("card-declined");
+  for (const [n, { cardNumber }] of cards.entries())
+    expect((await ann.tokenizeCard({ idempotencyKey: `card-${n}`, cardNumber })).token).not.toBe("");
+  const cardNumber = cards.find(({ behaviour }) => behaviour === "approve")?.cardNumber ?? "";
+  const { token } = await ann.tokenizeCard({ idempotencyKey: "good", cardNumber });
+  const { payment } = await ann.authorize({ idempotencyKey: "a", token, amount: euros(1n), reference: "order-1" });
+  expect(payment?.state).toBe(PaymentState.AUTHORIZED);
+});
+
 test("each request has one effect and one reply, however often it comes; another request under its key is refused", async () => {
   await using fixture = await startFixture();
   const authorize = await order(fixture);

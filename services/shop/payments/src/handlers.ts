@@ -56,6 +56,10 @@ export function createHandlers(parts: HandlerParts): Handlers<typeof PaymentServ
       });
     },
 
+    async listTestCards() {
+      return { cards: provider.testCards.map(({ number, behaviour }) => ({ cardNumber: number, behaviour })) };
+    },
+
     async authorize(request, context) {
       const key = valid(parseKey("idempotency_key", request.idempotencyKey));
       const payment = await desk.authorize(callerOf(context), key, valid(parseWish(request)));

@@ -41,6 +41,8 @@ export interface Charge {
  * know forbids its key.
  */
 export interface PaymentProvider {
+  /** Numbers that it has published for trying things out, and what it does with each; none when it moves real money. */
+  readonly testCards: readonly { readonly number: string; readonly behaviour: string }[];
   /** Keeps a card. The number goes nowhere else, and no part of it comes back. */
   tokenize(cardNumber: string, signal: AbortSignal): Promise<KeptCard>;
   authorize(charge: Charge, signal: AbortSignal): Promise<Answer>;

@@ -3,7 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { type Clock, type Scope, sleep, systemClock } from "@weft/foundation";
 import { column, type Database, type Queries, type Row, type Transaction } from "@weft/store";
 import type { Answer, Charge, DeclineReason, KeptCard, Notice, PaymentProvider } from "../provider.js";
-import { type Behaviour, behaviourOf, challengeAnswer } from "./test-cards.js";
+import { type Behaviour, behaviourOf, challengeAnswer, testCards } from "./test-cards.js";
 
 export interface SimulatorOptions {
   /** A database with the simulator's migration. Connections of its own: it answers while a caller's transaction is open. */
@@ -70,6 +70,8 @@ export function createSimulator({
     );
 
   return {
+    testCards,
+
     async tokenize(cardNumber, signal): Promise<KeptCard> {
       const token = `card_${randomUUID()}`;
       const values = [token, behaviourOf(cardNumber)];
