@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file shop/payments/v1/payments.proto.
  */
 export const file_shop_payments_v1_payments: GenFile = /*@__PURE__*/
-  fileDesc("Ch9zaG9wL3BheW1lbnRzL3YxL3BheW1lbnRzLnByb3RvEhBzaG9wLnBheW1lbnRzLnYxIlsKFFBheW1lbnRSZWZ1c2VkRGV0YWlsEi8KBnJlYXNvbhgBIAEoDjIfLnNob3AucGF5bWVudHMudjEuUmVmdXNhbFJlYXNvbhISCgpwYXltZW50X2lkGAIgASgJIvACCgdQYXltZW50EhIKCnBheW1lbnRfaWQYASABKAkSLQoFc3RhdGUYAiABKA4yHi5zaG9wLnBheW1lbnRzLnYxLlBheW1lbnRTdGF0ZRIkCgZhbW91bnQYAyABKAsyFC5zaG9wLm1vbmV5LnYxLk1vbmV5EiYKCGNhcHR1cmVkGAQgASgLMhQuc2hvcC5tb25leS52MS5Nb25leRImCghyZWZ1bmRlZBgFIAEoCzIULnNob3AubW9uZXkudjEuTW9uZXkSEQoJcmVmZXJlbmNlGAYgASgJEjcKDmRlY2xpbmVfcmVhc29uGAcgASgOMh8uc2hvcC5wYXltZW50cy52MS5SZWZ1c2FsUmVhc29uEi8KC2NyZWF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAitAEKBlJlZnVuZBIRCglyZWZ1bmRfaWQYASABKAkSEgoKcGF5bWVudF9pZBgCIAEoCRIkCgZhbW91bnQYAyABKAsyFC5zaG9wLm1vbmV5LnYxLk1vbmV5EiwKBXN0YXRlGAQgASgOMh0uc2hvcC5wYXltZW50cy52MS5SZWZ1bmRTdGF0ZRIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiSQoTVG9rZW5pemVDYXJkUmVxdWVzdBIXCg9pZGVtcG90ZW5jeV9rZXkYASABKAkSGQoLY2FyZF9udW1iZXIYAiABKAlCBLi7GAEiNAoUVG9rZW5pemVDYXJkUmVzcG9uc2USDQoFdG9rZW4YASABKAkSDQoFYnJhbmQYAiABKAkicwoQQXV0aG9yaXplUmVxdWVzdBIXCg9pZGVtcG90ZW5jeV9rZXkYASABKAkSDQoFdG9rZW4YAiABKAkSJAoGYW1vdW50GAMgASgLMhQuc2hvcC5tb25leS52MS5Nb25leRIRCglyZWZlcmVuY2UYBCABKAkiPwoRQXV0aG9yaXplUmVzcG9uc2USKgoHcGF5bWVudBgBIAEoCzIZLnNob3AucGF5bWVudHMudjEuUGF5bWVudCJyChZBbnN3ZXJDaGFsbGVuZ2VSZXF1ZXN0EhcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCRISCgpwYXltZW50X2lkGAIgASgJEhUKDWF1dGhvcml6ZV9rZXkYAyABKAkSFAoGYW5zd2VyGAQgASgJQgS4uxgBIkUKF0Fuc3dlckNoYWxsZW5nZVJlc3BvbnNlEioKB3BheW1lbnQYASABKAsyGS5zaG9wLnBheW1lbnRzLnYxLlBheW1lbnQiegoOQ2FwdHVyZVJlcXVlc3QSFwoPaWRlbXBvdGVuY3lfa2V5GAEgASgJEhIKCnBheW1lbnRfaWQYAiABKAkSFQoNYXV0aG9yaXplX2tleRgDIAEoCRIkCgZhbW91bnQYBCABKAsyFC5zaG9wLm1vbmV5LnYxLk1vbmV5Ij0KD0NhcHR1cmVSZXNwb25zZRIqCgdwYXltZW50GAEgASgLMhkuc2hvcC5wYXltZW50cy52MS5QYXltZW50IlEKC1ZvaWRSZXF1ZXN0EhcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCRISCgpwYXltZW50X2lkGAIgASgJEhUKDWF1dGhvcml6ZV9rZXkYAyABKAkiOgoMVm9pZFJlc3BvbnNlEioKB3BheW1lbnQYASABKAsyGS5zaG9wLnBheW1lbnRzLnYxLlBheW1lbnQieQoNUmVmdW5kUmVxdWVzdBIXCg9pZGVtcG90ZW5jeV9rZXkYASABKAkSEgoKcGF5bWVudF9pZBgCIAEoCRIVCg1hdXRob3JpemVfa2V5GAMgASgJEiQKBmFtb3VudBgEIAEoCzIULnNob3AubW9uZXkudjEuTW9uZXkiZgoOUmVmdW5kUmVzcG9uc2USKAoGcmVmdW5kGAEgASgLMhguc2hvcC5wYXltZW50cy52MS5SZWZ1bmQSKgoHcGF5bWVudBgCIAEoCzIZLnNob3AucGF5bWVudHMudjEuUGF5bWVudCI+ChFHZXRQYXltZW50UmVxdWVzdBISCgpwYXltZW50X2lkGAEgASgJEhUKDWF1dGhvcml6ZV9rZXkYAiABKAkiQAoSR2V0UGF5bWVudFJlc3BvbnNlEioKB3BheW1lbnQYASABKAsyGS5zaG9wLnBheW1lbnRzLnYxLlBheW1lbnQiOQoQR2V0UmVmdW5kUmVxdWVzdBIRCglyZWZ1bmRfaWQYASABKAkSEgoKcmVmdW5kX2tleRgCIAEoCSI9ChFHZXRSZWZ1bmRSZXNwb25zZRIoCgZyZWZ1bmQYASABKAsyGC5zaG9wLnBheW1lbnRzLnYxLlJlZnVuZCIYChZHZXRMZWRnZXJUb3RhbHNSZXF1ZXN0IpoBCgxMZWRnZXJUb3RhbHMSEAoIY3VycmVuY3kYASABKAkSHgoWYXV0aG9yaXplZF9taW5vcl91bml0cxgCIAEoAxIcChRjYXB0dXJlZF9taW5vcl91bml0cxgDIAEoAxIcChRyZWxlYXNlZF9taW5vcl91bml0cxgEIAEoAxIcChRyZWZ1bmRlZF9taW5vcl91bml0cxgFIAEoAyJJChdHZXRMZWRnZXJUb3RhbHNSZXNwb25zZRIuCgZ0b3RhbHMYASADKAsyHi5zaG9wLnBheW1lbnRzLnYxLkxlZGdlclRvdGFscyqWAgoMUGF5bWVudFN0YXRlEh0KGVBBWU1FTlRfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVQQVlNRU5UX1NUQVRFX1BFTkRJTkcQARIkCiBQQVlNRU5UX1NUQVRFX0NIQUxMRU5HRV9SRVFVSVJFRBACEhwKGFBBWU1FTlRfU1RBVEVfQVVUSE9SSVpFRBADEhsKF1BBWU1FTlRfU1RBVEVfQ0FQVFVSSU5HEAQSGgoWUEFZTUVOVF9TVEFURV9DQVBUVVJFRBAFEhkKFVBBWU1FTlRfU1RBVEVfVk9JRElORxAGEhgKFFBBWU1FTlRfU1RBVEVfVk9JREVEEAcSGgoWUEFZTUVOVF9TVEFURV9ERUNMSU5FRBAIKt0CCg1SZWZ1c2FsUmVhc29uEh4KGlJFRlVTQUxfUkVBU09OX1VOU1BFQ0lGSUVEEAASIAocUkVGVVNBTF9SRUFTT05fQ0FSRF9ERUNMSU5FRBABEiUKIVJFRlVTQUxfUkVBU09OX0lOU1VGRklDSUVOVF9GVU5EUxACEiUKIVJFRlVTQUxfUkVBU09OX0NIQUxMRU5HRV9SRVFVSVJFRBADEiMKH1JFRlVTQUxfUkVBU09OX0NIQUxMRU5HRV9GQUlMRUQQBBIZChVSRUZVU0FMX1JFQVNPTl9VTkRPTkUQBRIhCh1SRUZVU0FMX1JFQVNPTl9OT1RfQVVUSE9SSVpFRBAGEhsKF1JFRlVTQUxfUkVBU09OX0NBUFRVUkVEEAcSHwobUkVGVVNBTF9SRUFTT05fTk9UX0NBUFRVUkVEEAgSGwoXUkVGVVNBTF9SRUFTT05fVE9PX01VQ0gQCSpcCgtSZWZ1bmRTdGF0ZRIcChhSRUZVTkRfU1RBVEVfVU5TUEVDSUZJRUQQABIYChRSRUZVTkRfU1RBVEVfUEVORElORxABEhUKEVJFRlVORF9TVEFURV9ET05FEAIymwgKDlBheW1lbnRTZXJ2aWNlEngKDFRva2VuaXplQ2FyZBIlLnNob3AucGF5bWVudHMudjEuVG9rZW5pemVDYXJkUmVxdWVzdBomLnNob3AucGF5bWVudHMudjEuVG9rZW5pemVDYXJkUmVzcG9uc2UiGZACAqi7GAKyuxgOcGF5bWVudHMud3JpdGUSbwoJQXV0aG9yaXplEiIuc2hvcC5wYXltZW50cy52MS5BdXRob3JpemVSZXF1ZXN0GiMuc2hvcC5wYXltZW50cy52MS5BdXRob3JpemVSZXNwb25zZSIZkAICqLsYAbK7GA5wYXltZW50cy53cml0ZRKBAQoPQW5zd2VyQ2hhbGxlbmdlEiguc2hvcC5wYXltZW50cy52MS5BbnN3ZXJDaGFsbGVuZ2VSZXF1ZXN0Gikuc2hvcC5wYXltZW50cy52MS5BbnN3ZXJDaGFsbGVuZ2VSZXNwb25zZSIZkAICqLsYAbK7GA5wYXltZW50cy53cml0ZRJpCgdDYXB0dXJlEiAuc2hvcC5wYXltZW50cy52MS5DYXB0dXJlUmVxdWVzdBohLnNob3AucGF5bWVudHMudjEuQ2FwdHVyZVJlc3BvbnNlIhmQAgKouxgBsrsYDnBheW1lbnRzLndyaXRlEmAKBFZvaWQSHS5zaG9wLnBheW1lbnRzLnYxLlZvaWRSZXF1ZXN0Gh4uc2hvcC5wYXltZW50cy52MS5Wb2lkUmVzcG9uc2UiGZACAqi7GAGyuxgOcGF5bWVudHMud3JpdGUSZgoGUmVmdW5kEh8uc2hvcC5wYXltZW50cy52MS5SZWZ1bmRSZXF1ZXN0GiAuc2hvcC5wYXltZW50cy52MS5SZWZ1bmRSZXNwb25zZSIZkAICqLsYAbK7GA5wYXltZW50cy53cml0ZRJxCgpHZXRQYXltZW50EiMuc2hvcC5wYXltZW50cy52MS5HZXRQYXltZW50UmVxdWVzdBokLnNob3AucGF5bWVudHMudjEuR2V0UGF5bWVudFJlc3BvbnNlIhiQAgGouxgBsrsYDXBheW1lbnRzLnJlYWQSbgoJR2V0UmVmdW5kEiIuc2hvcC5wYXltZW50cy52MS5HZXRSZWZ1bmRSZXF1ZXN0GiMuc2hvcC5wYXltZW50cy52MS5HZXRSZWZ1bmRSZXNwb25zZSIYkAIBqLsYAbK7GA1wYXltZW50cy5yZWFkEoEBCg9HZXRMZWRnZXJUb3RhbHMSKC5zaG9wLnBheW1lbnRzLnYxLkdldExlZGdlclRvdGFsc1JlcXVlc3QaKS5zaG9wLnBheW1lbnRzLnYxLkdldExlZGdlclRvdGFsc1Jlc3BvbnNlIhmQAgGouxgBsrsYDnBheW1lbnRzLmF1ZGl0YgZwcm90bzM", [file_google_protobuf_timestamp, file_shop_money_v1_money, file_weft_options_v1_options]);
+  fileDesc("Ch9zaG9wL3BheW1lbnRzL3YxL3BheW1lbnRzLnByb3RvEhBzaG9wLnBheW1lbnRzLnYxIlsKFFBheW1lbnRSZWZ1c2VkRGV0YWlsEi8KBnJlYXNvbhgBIAEoDjIfLnNob3AucGF5bWVudHMudjEuUmVmdXNhbFJlYXNvbhISCgpwYXltZW50X2lkGAIgASgJIvACCgdQYXltZW50EhIKCnBheW1lbnRfaWQYASABKAkSLQoFc3RhdGUYAiABKA4yHi5zaG9wLnBheW1lbnRzLnYxLlBheW1lbnRTdGF0ZRIkCgZhbW91bnQYAyABKAsyFC5zaG9wLm1vbmV5LnYxLk1vbmV5EiYKCGNhcHR1cmVkGAQgASgLMhQuc2hvcC5tb25leS52MS5Nb25leRImCghyZWZ1bmRlZBgFIAEoCzIULnNob3AubW9uZXkudjEuTW9uZXkSEQoJcmVmZXJlbmNlGAYgASgJEjcKDmRlY2xpbmVfcmVhc29uGAcgASgOMh8uc2hvcC5wYXltZW50cy52MS5SZWZ1c2FsUmVhc29uEi8KC2NyZWF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAitAEKBlJlZnVuZBIRCglyZWZ1bmRfaWQYASABKAkSEgoKcGF5bWVudF9pZBgCIAEoCRIkCgZhbW91bnQYAyABKAsyFC5zaG9wLm1vbmV5LnYxLk1vbmV5EiwKBXN0YXRlGAQgASgOMh0uc2hvcC5wYXltZW50cy52MS5SZWZ1bmRTdGF0ZRIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiSQoTVG9rZW5pemVDYXJkUmVxdWVzdBIXCg9pZGVtcG90ZW5jeV9rZXkYASABKAkSGQoLY2FyZF9udW1iZXIYAiABKAlCBLi7GAEiNAoUVG9rZW5pemVDYXJkUmVzcG9uc2USDQoFdG9rZW4YASABKAkSDQoFYnJhbmQYAiABKAkiFgoUTGlzdFRlc3RDYXJkc1JlcXVlc3QiOAoIVGVzdENhcmQSGQoLY2FyZF9udW1iZXIYASABKAlCBLi7GAESEQoJYmVoYXZpb3VyGAIgASgJIkIKFUxpc3RUZXN0Q2FyZHNSZXNwb25zZRIpCgVjYXJkcxgBIAMoCzIaLnNob3AucGF5bWVudHMudjEuVGVzdENhcmQicwoQQXV0aG9yaXplUmVxdWVzdBIXCg9pZGVtcG90ZW5jeV9rZXkYASABKAkSDQoFdG9rZW4YAiABKAkSJAoGYW1vdW50GAMgASgLMhQuc2hvcC5tb25leS52MS5Nb25leRIRCglyZWZlcmVuY2UYBCABKAkiPwoRQXV0aG9yaXplUmVzcG9uc2USKgoHcGF5bWVudBgBIAEoCzIZLnNob3AucGF5bWVudHMudjEuUGF5bWVudCJyChZBbnN3ZXJDaGFsbGVuZ2VSZXF1ZXN0EhcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCRISCgpwYXltZW50X2lkGAIgASgJEhUKDWF1dGhvcml6ZV9rZXkYAyABKAkSFAoGYW5zd2VyGAQgASgJQgS4uxgBIkUKF0Fuc3dlckNoYWxsZW5nZVJlc3BvbnNlEioKB3BheW1lbnQYASABKAsyGS5zaG9wLnBheW1lbnRzLnYxLlBheW1lbnQiegoOQ2FwdHVyZVJlcXVlc3QSFwoPaWRlbXBvdGVuY3lfa2V5GAEgASgJEhIKCnBheW1lbnRfaWQYAiABKAkSFQoNYXV0aG9yaXplX2tleRgDIAEoCRIkCgZhbW91bnQYBCABKAsyFC5zaG9wLm1vbmV5LnYxLk1vbmV5Ij0KD0NhcHR1cmVSZXNwb25zZRIqCgdwYXltZW50GAEgASgLMhkuc2hvcC5wYXltZW50cy52MS5QYXltZW50IlEKC1ZvaWRSZXF1ZXN0EhcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCRISCgpwYXltZW50X2lkGAIgASgJEhUKDWF1dGhvcml6ZV9rZXkYAyABKAkiOgoMVm9pZFJlc3BvbnNlEioKB3BheW1lbnQYASABKAsyGS5zaG9wLnBheW1lbnRzLnYxLlBheW1lbnQieQoNUmVmdW5kUmVxdWVzdBIXCg9pZGVtcG90ZW5jeV9rZXkYASABKAkSEgoKcGF5bWVudF9pZBgCIAEoCRIVCg1hdXRob3JpemVfa2V5GAMgASgJEiQKBmFtb3VudBgEIAEoCzIULnNob3AubW9uZXkudjEuTW9uZXkiZgoOUmVmdW5kUmVzcG9uc2USKAoGcmVmdW5kGAEgASgLMhguc2hvcC5wYXltZW50cy52MS5SZWZ1bmQSKgoHcGF5bWVudBgCIAEoCzIZLnNob3AucGF5bWVudHMudjEuUGF5bWVudCI+ChFHZXRQYXltZW50UmVxdWVzdBISCgpwYXltZW50X2lkGAEgASgJEhUKDWF1dGhvcml6ZV9rZXkYAiABKAkiQAoSR2V0UGF5bWVudFJlc3BvbnNlEioKB3BheW1lbnQYASABKAsyGS5zaG9wLnBheW1lbnRzLnYxLlBheW1lbnQiOQoQR2V0UmVmdW5kUmVxdWVzdBIRCglyZWZ1bmRfaWQYASABKAkSEgoKcmVmdW5kX2tleRgCIAEoCSI9ChFHZXRSZWZ1bmRSZXNwb25zZRIoCgZyZWZ1bmQYASABKAsyGC5zaG9wLnBheW1lbnRzLnYxLlJlZnVuZCIYChZHZXRMZWRnZXJUb3RhbHNSZXF1ZXN0IpoBCgxMZWRnZXJUb3RhbHMSEAoIY3VycmVuY3kYASABKAkSHgoWYXV0aG9yaXplZF9taW5vcl91bml0cxgCIAEoAxIcChRjYXB0dXJlZF9taW5vcl91bml0cxgDIAEoAxIcChRyZWxlYXNlZF9taW5vcl91bml0cxgEIAEoAxIcChRyZWZ1bmRlZF9taW5vcl91bml0cxgFIAEoAyJJChdHZXRMZWRnZXJUb3RhbHNSZXNwb25zZRIuCgZ0b3RhbHMYASADKAsyHi5zaG9wLnBheW1lbnRzLnYxLkxlZGdlclRvdGFscyqWAgoMUGF5bWVudFN0YXRlEh0KGVBBWU1FTlRfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVQQVlNRU5UX1NUQVRFX1BFTkRJTkcQARIkCiBQQVlNRU5UX1NUQVRFX0NIQUxMRU5HRV9SRVFVSVJFRBACEhwKGFBBWU1FTlRfU1RBVEVfQVVUSE9SSVpFRBADEhsKF1BBWU1FTlRfU1RBVEVfQ0FQVFVSSU5HEAQSGgoWUEFZTUVOVF9TVEFURV9DQVBUVVJFRBAFEhkKFVBBWU1FTlRfU1RBVEVfVk9JRElORxAGEhgKFFBBWU1FTlRfU1RBVEVfVk9JREVEEAcSGgoWUEFZTUVOVF9TVEFURV9ERUNMSU5FRBAIKt0CCg1SZWZ1c2FsUmVhc29uEh4KGlJFRlVTQUxfUkVBU09OX1VOU1BFQ0lGSUVEEAASIAocUkVGVVNBTF9SRUFTT05fQ0FSRF9ERUNMSU5FRBABEiUKIVJFRlVTQUxfUkVBU09OX0lOU1VGRklDSUVOVF9GVU5EUxACEiUKIVJFRlVTQUxfUkVBU09OX0NIQUxMRU5HRV9SRVFVSVJFRBADEiMKH1JFRlVTQUxfUkVBU09OX0NIQUxMRU5HRV9GQUlMRUQQBBIZChVSRUZVU0FMX1JFQVNPTl9VTkRPTkUQBRIhCh1SRUZVU0FMX1JFQVNPTl9OT1RfQVVUSE9SSVpFRBAGEhsKF1JFRlVTQUxfUkVBU09OX0NBUFRVUkVEEAcSHwobUkVGVVNBTF9SRUFTT05fTk9UX0NBUFRVUkVEEAgSGwoXUkVGVVNBTF9SRUFTT05fVE9PX01VQ0gQCSpcCgtSZWZ1bmRTdGF0ZRIcChhSRUZVTkRfU1RBVEVfVU5TUEVDSUZJRUQQABIYChRSRUZVTkRfU1RBVEVfUEVORElORxABEhUKEVJFRlVORF9TVEFURV9ET05FEAIylwkKDlBheW1lbnRTZXJ2aWNlEngKDFRva2VuaXplQ2FyZBIlLnNob3AucGF5bWVudHMudjEuVG9rZW5pemVDYXJkUmVxdWVzdBomLnNob3AucGF5bWVudHMudjEuVG9rZW5pemVDYXJkUmVzcG9uc2UiGZACAqi7GAKyuxgOcGF5bWVudHMud3JpdGUSegoNTGlzdFRlc3RDYXJkcxImLnNob3AucGF5bWVudHMudjEuTGlzdFRlc3RDYXJkc1JlcXVlc3QaJy5zaG9wLnBheW1lbnRzLnYxLkxpc3RUZXN0Q2FyZHNSZXNwb25zZSIYkAIBqLsYArK7GA1wYXltZW50cy5yZWFkEm8KCUF1dGhvcml6ZRIiLnNob3AucGF5bWVudHMudjEuQXV0aG9yaXplUmVxdWVzdBojLnNob3AucGF5bWVudHMudjEuQXV0aG9yaXplUmVzcG9uc2UiGZACAqi7GAGyuxgOcGF5bWVudHMud3JpdGUSgQEKD0Fuc3dlckNoYWxsZW5nZRIoLnNob3AucGF5bWVudHMudjEuQW5zd2VyQ2hhbGxlbmdlUmVxdWVzdBopLnNob3AucGF5bWVudHMudjEuQW5zd2VyQ2hhbGxlbmdlUmVzcG9uc2UiGZACAqi7GAGyuxgOcGF5bWVudHMud3JpdGUSaQoHQ2FwdHVyZRIgLnNob3AucGF5bWVudHMudjEuQ2FwdHVyZVJlcXVlc3QaIS5zaG9wLnBheW1lbnRzLnYxLkNhcHR1cmVSZXNwb25zZSIZkAICqLsYAbK7GA5wYXltZW50cy53cml0ZRJgCgRWb2lkEh0uc2hvcC5wYXltZW50cy52MS5Wb2lkUmVxdWVzdBoeLnNob3AucGF5bWVudHMudjEuVm9pZFJlc3BvbnNlIhmQAgKouxgBsrsYDnBheW1lbnRzLndyaXRlEmYKBlJlZnVuZBIfLnNob3AucGF5bWVudHMudjEuUmVmdW5kUmVxdWVzdBogLnNob3AucGF5bWVudHMudjEuUmVmdW5kUmVzcG9uc2UiGZACAqi7GAGyuxgOcGF5bWVudHMud3JpdGUScQoKR2V0UGF5bWVudBIjLnNob3AucGF5bWVudHMudjEuR2V0UGF5bWVudFJlcXVlc3QaJC5zaG9wLnBheW1lbnRzLnYxLkdldFBheW1lbnRSZXNwb25zZSIYkAIBqLsYAbK7GA1wYXltZW50cy5yZWFkEm4KCUdldFJlZnVuZBIiLnNob3AucGF5bWVudHMudjEuR2V0UmVmdW5kUmVxdWVzdBojLnNob3AucGF5bWVudHMudjEuR2V0UmVmdW5kUmVzcG9uc2UiGJACAai7GAGyuxgNcGF5bWVudHMucmVhZBKBAQoPR2V0TGVkZ2VyVG90YWxzEiguc2hvcC5wYXltZW50cy52MS5HZXRMZWRnZXJUb3RhbHNSZXF1ZXN0Gikuc2hvcC5wYXltZW50cy52MS5HZXRMZWRnZXJUb3RhbHNSZXNwb25zZSIZkAIBqLsYAbK7GA5wYXltZW50cy5hdWRpdGIGcHJvdG8z", [file_google_protobuf_timestamp, file_shop_money_v1_money, file_weft_options_v1_options]);
 
 /**
  * PaymentRefusedDetail accompanies FAILED_PRECONDITION.
@@ -226,6 +226,66 @@ export const TokenizeCardResponseSchema: GenMessage<TokenizeCardResponse> = /*@_
   messageDesc(file_shop_payments_v1_payments, 4);
 
 /**
+ * @generated from message shop.payments.v1.ListTestCardsRequest
+ */
+export type ListTestCardsRequest = Message<"shop.payments.v1.ListTestCardsRequest"> & {
+};
+
+/**
+ * Describes the message shop.payments.v1.ListTestCardsRequest.
+ * Use `create(ListTestCardsRequestSchema)` to create a new message.
+ */
+export const ListTestCardsRequestSchema: GenMessage<ListTestCardsRequest> = /*@__PURE__*/
+  messageDesc(file_shop_payments_v1_payments, 5);
+
+/**
+ * TestCard is a number that no bank gives out.
+ *
+ * @generated from message shop.payments.v1.TestCard
+ */
+export type TestCard = Message<"shop.payments.v1.TestCard"> & {
+  /**
+   * The number.
+   *
+   * @generated from field: string card_number = 1;
+   */
+  cardNumber: string;
+
+  /**
+   * What the provider does with it, in a word such as `approve` or `card-declined`.
+   *
+   * @generated from field: string behaviour = 2;
+   */
+  behaviour: string;
+};
+
+/**
+ * Describes the message shop.payments.v1.TestCard.
+ * Use `create(TestCardSchema)` to create a new message.
+ */
+export const TestCardSchema: GenMessage<TestCard> = /*@__PURE__*/
+  messageDesc(file_shop_payments_v1_payments, 6);
+
+/**
+ * @generated from message shop.payments.v1.ListTestCardsResponse
+ */
+export type ListTestCardsResponse = Message<"shop.payments.v1.ListTestCardsResponse"> & {
+  /**
+   * The cards.
+   *
+   * @generated from field: repeated shop.payments.v1.TestCard cards = 1;
+   */
+  cards: TestCard[];
+};
+
+/**
+ * Describes the message shop.payments.v1.ListTestCardsResponse.
+ * Use `create(ListTestCardsResponseSchema)` to create a new message.
+ */
+export const ListTestCardsResponseSchema: GenMessage<ListTestCardsResponse> = /*@__PURE__*/
+  messageDesc(file_shop_payments_v1_payments, 7);
+
+/**
  * @generated from message shop.payments.v1.AuthorizeRequest
  */
 export type AuthorizeRequest = Message<"shop.payments.v1.AuthorizeRequest"> & {
@@ -263,7 +323,7 @@ export type AuthorizeRequest = Message<"shop.payments.v1.AuthorizeRequest"> & {
  * Use `create(AuthorizeRequestSchema)` to create a new message.
  */
 export const AuthorizeRequestSchema: GenMessage<AuthorizeRequest> = /*@__PURE__*/
-  messageDesc(file_shop_payments_v1_payments, 5);
+  messageDesc(file_shop_payments_v1_payments, 8);
 
 /**
  * @generated from message shop.payments.v1.AuthorizeResponse
@@ -282,7 +342,7 @@ export type AuthorizeResponse = Message<"shop.payments.v1.AuthorizeResponse"> & 
  * Use `create(AuthorizeResponseSchema)` to create a new message.
  */
 export const AuthorizeResponseSchema: GenMessage<AuthorizeResponse> = /*@__PURE__*/
-  messageDesc(file_shop_payments_v1_payments, 6);
+  messageDesc(file_shop_payments_v1_payments, 9);
 
 /**
  * @generated from message shop.payments.v1.AnswerChallengeRequest
@@ -322,7 +382,7 @@ export type AnswerChallengeRequest = Message<"shop.payments.v1.AnswerChallengeRe
  * Use `create(AnswerChallengeRequestSchema)` to create a new message.
  */
 export const AnswerChallengeRequestSchema: GenMessage<AnswerChallengeRequest> = /*@__PURE__*/
-  messageDesc(file_shop_payments_v1_payments, 7);
+  messageDesc(file_shop_payments_v1_payments, 10);
 
 /**
  * @generated from message shop.payments.v1.AnswerChallengeResponse
@@ -341,7 +401,7 @@ export type AnswerChallengeResponse = Message<"shop.payments.v1.AnswerChallengeR
  * Use `create(AnswerChallengeResponseSchema)` to create a new message.
  */
 export const AnswerChallengeResponseSchema: GenMessage<AnswerChallengeResponse> = /*@__PURE__*/
-  messageDesc(file_shop_payments_v1_payments, 8);
+  messageDesc(file_shop_payments_v1_payments, 11);
 
 /**
  * @generated from message shop.payments.v1.CaptureRequest
@@ -381,7 +441,7 @@ export type CaptureRequest = Message<"shop.payments.v1.CaptureRequest"> & {
  * Use `create(CaptureRequestSchema)` to create a new message.
  */
 export const CaptureRequestSchema: GenMessage<CaptureRequest> = /*@__PURE__*/
-  messageDesc(file_shop_payments_v1_payments, 9);
+  messageDesc(file_shop_payments_v1_payments, 12);
 
 /**
  * @generated from message shop.payments.v1.CaptureResponse
@@ -400,7 +460,7 @@ export type CaptureResponse = Message<"shop.payments.v1.CaptureResponse"> & {
  * Use `create(CaptureResponseSchema)` to create a new message.
  */
 export const CaptureResponseSchema: GenMessage<CaptureResponse> = /*@__PURE__*/
-  messageDesc(file_shop_payments_v1_payments, 10);
+  messageDesc(file_shop_payments_v1_payments, 13);
 
 /**
  * @generated from message shop.payments.v1.VoidRequest
@@ -433,7 +493,7 @@ export type VoidRequest = Message<"shop.payments.v1.VoidRequest"> & {
  * Use `create(VoidRequestSchema)` to create a new message.
  */
 export const VoidRequestSchema: GenMessage<VoidRequest> = /*@__PURE__*/
-  messageDesc(file_shop_payments_v1_payments, 11);
+  messageDesc(file_shop_payments_v1_payments, 14);
 
 /**
  * @generated from message shop.payments.v1.VoidResponse
@@ -452,7 +512,7 @@ export type VoidResponse = Message<"shop.payments.v1.VoidResponse"> & {
  * Use `create(VoidResponseSchema)` to create a new message.
  */
 export const VoidResponseSchema: GenMessage<VoidResponse> = /*@__PURE__*/
-  messageDesc(file_shop_payments_v1_payments, 12);
+  messageDesc(file_shop_payments_v1_payments, 15);
 
 /**
  * @generated from message shop.payments.v1.RefundRequest
@@ -492,7 +552,7 @@ export type RefundRequest = Message<"shop.payments.v1.RefundRequest"> & {
  * Use `create(RefundRequestSchema)` to create a new message.
  */
 export const RefundRequestSchema: GenMessage<RefundRequest> = /*@__PURE__*/
-  messageDesc(file_shop_payments_v1_payments, 13);
+  messageDesc(file_shop_payments_v1_payments, 16);
 
 /**
  * @generated from message shop.payments.v1.RefundResponse
@@ -518,7 +578,7 @@ export type RefundResponse = Message<"shop.payments.v1.RefundResponse"> & {
  * Use `create(RefundResponseSchema)` to create a new message.
  */
 export const RefundResponseSchema: GenMessage<RefundResponse> = /*@__PURE__*/
-  messageDesc(file_shop_payments_v1_payments, 14);
+  messageDesc(file_shop_payments_v1_payments, 17);
 
 /**
  * @generated from message shop.payments.v1.GetPaymentRequest
@@ -544,7 +604,7 @@ export type GetPaymentRequest = Message<"shop.payments.v1.GetPaymentRequest"> & 
  * Use `create(GetPaymentRequestSchema)` to create a new message.
  */
 export const GetPaymentRequestSchema: GenMessage<GetPaymentRequest> = /*@__PURE__*/
-  messageDesc(file_shop_payments_v1_payments, 15);
+  messageDesc(file_shop_payments_v1_payments, 18);
 
 /**
  * @generated from message shop.payments.v1.GetPaymentResponse
@@ -563,7 +623,7 @@ export type GetPaymentResponse = Message<"shop.payments.v1.GetPaymentResponse"> 
  * Use `create(GetPaymentResponseSchema)` to create a new message.
  */
 export const GetPaymentResponseSchema: GenMessage<GetPaymentResponse> = /*@__PURE__*/
-  messageDesc(file_shop_payments_v1_payments, 16);
+  messageDesc(file_shop_payments_v1_payments, 19);
 
 /**
  * @generated from message shop.payments.v1.GetRefundRequest
@@ -589,7 +649,7 @@ export type GetRefundRequest = Message<"shop.payments.v1.GetRefundRequest"> & {
  * Use `create(GetRefundRequestSchema)` to create a new message.
  */
 export const GetRefundRequestSchema: GenMessage<GetRefundRequest> = /*@__PURE__*/
-  messageDesc(file_shop_payments_v1_payments, 17);
+  messageDesc(file_shop_payments_v1_payments, 20);
 
 /**
  * @generated from message shop.payments.v1.GetRefundResponse
@@ -608,7 +668,7 @@ export type GetRefundResponse = Message<"shop.payments.v1.GetRefundResponse"> & 
  * Use `create(GetRefundResponseSchema)` to create a new message.
  */
 export const GetRefundResponseSchema: GenMessage<GetRefundResponse> = /*@__PURE__*/
-  messageDesc(file_shop_payments_v1_payments, 18);
+  messageDesc(file_shop_payments_v1_payments, 21);
 
 /**
  * @generated from message shop.payments.v1.GetLedgerTotalsRequest
@@ -621,7 +681,7 @@ export type GetLedgerTotalsRequest = Message<"shop.payments.v1.GetLedgerTotalsRe
  * Use `create(GetLedgerTotalsRequestSchema)` to create a new message.
  */
 export const GetLedgerTotalsRequestSchema: GenMessage<GetLedgerTotalsRequest> = /*@__PURE__*/
-  messageDesc(file_shop_payments_v1_payments, 19);
+  messageDesc(file_shop_payments_v1_payments, 22);
 
 /**
  * LedgerTotals are sums over all payments of one currency, in minor units.
@@ -670,7 +730,7 @@ export type LedgerTotals = Message<"shop.payments.v1.LedgerTotals"> & {
  * Use `create(LedgerTotalsSchema)` to create a new message.
  */
 export const LedgerTotalsSchema: GenMessage<LedgerTotals> = /*@__PURE__*/
-  messageDesc(file_shop_payments_v1_payments, 20);
+  messageDesc(file_shop_payments_v1_payments, 23);
 
 /**
  * @generated from message shop.payments.v1.GetLedgerTotalsResponse
@@ -689,7 +749,7 @@ export type GetLedgerTotalsResponse = Message<"shop.payments.v1.GetLedgerTotalsR
  * Use `create(GetLedgerTotalsResponseSchema)` to create a new message.
  */
 export const GetLedgerTotalsResponseSchema: GenMessage<GetLedgerTotalsResponse> = /*@__PURE__*/
-  messageDesc(file_shop_payments_v1_payments, 21);
+  messageDesc(file_shop_payments_v1_payments, 24);
 
 /**
  * PaymentState says what became of a payment.
@@ -906,6 +966,17 @@ export const PaymentService: GenService<{
     methodKind: "unary";
     input: typeof TokenizeCardRequestSchema;
     output: typeof TokenizeCardResponseSchema;
+  },
+  /**
+   * Lists the cards with which the shop can be tried out: numbers that the provider has published, and what it does with each.
+   * Empty when the provider moves real money.
+   *
+   * @generated from rpc shop.payments.v1.PaymentService.ListTestCards
+   */
+  listTestCards: {
+    methodKind: "unary";
+    input: typeof ListTestCardsRequestSchema;
+    output: typeof ListTestCardsResponseSchema;
   },
   /**
    * Holds an amount on the caller's card. Refused when the card is declined, when its bank asks for a challenge first (CHALLENGE_REQUIRED: answer
