@@ -1,12 +1,18 @@
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { sleep } from "@weft/foundation";
 import { identify, isAlive, type ProcessIdentity } from "../kubelet/process-identity.js";
 
 /** Held by the one supervisor of a checkout. */
 export interface SupervisorLock extends Disposable {
   /** True when an earlier holder died without giving it back. */
   readonly stale: boolean;
+  /** Resolves true when the lock is gone or somebody else's: the folder was removed under its holder. False when the signal aborts. */
+  lost(signal: AbortSignal): Promise<boolean>;
 }
+
+/** How often the holder looks whether the lock is still its own. */
+const lookEveryMs = 1_000;
 
 /** Who holds the lock and is alive. */
 export function lockHolder(path: string): ProcessIdentity | undefined {
@@ -29,7 +35,7 @@ export function takeLock(path: string): SupervisorLock | undefined {
     writeFileSync(draft, text, { mode: 0o600 });
     try {
       linkSync(draft, path);
-      return { stale, [Symbol.dispose]: () => release(path, text) };
+      return { stale, lost: (signal) => untilLost(path, text, signal), [Symbol.dispose]: () => release(path, text) };
     } catch (error) {
       if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
       if (lockHolder(path) !== undefined) return undefined;
@@ -57,10 +63,25 @@ function putAside(path: string): boolean {
 }
 
 function release(path: string, text: string): void {
+  if (isHeld(path, text)) rmSync(path, { force: true });
+}
+
+async function untilLost(path: string, text: string, signal: AbortSignal): Promise<boolean> {
+  while (!signal.aborted) {
+    if (!isHeld(path, text)) return true;
+    await sleep(lookEveryMs, { signal }).catch(() => {
+      // Aborted: the loop sees it.
+    });
+  }
+  return false;
+}
+
+function isHeld(path: string, text: string): boolean {
   try {
-    if (readFileSync(path, "utf8") === text) rmSync(path);
+    return readFileSync(path, "utf8") === text;
   } catch {
-    // Gone already.
+    // Gone.
+    return false;
   }
 }
 

@@ -1,6 +1,6 @@
 import { setMaxListeners } from "node:events";
 import type { Writable } from "node:stream";
-import type { Logger } from "@weft/foundation";
+import { type Logger, Scope } from "@weft/foundation";
 import type { AnyObject } from "@weft/kube";
 import { summarizeIgnored } from "../fields/check-fields.js";
 import { createImageResolver } from "../kubelet/images.js";
@@ -63,28 +63,49 @@ export async function weftUp(options: UpOptions): Promise<number> {
     if (stopping.signal.aborted) stopNow();
     else stopping.abort();
   });
+  let exitCode = 0;
+  await using background = new Scope();
+  background.spawn(async (signal) => {
+    if (!(await lock.lost(signal))) return;
+    // Another start would take the folder for free, and both would fight over the database.
+    errors.write(`weft: ${state.root} was removed while the laptop was up: stopping\n`);
+    exitCode = 1;
+    stopping.abort();
+  });
   const startedMs = performance.now();
   let laptop: Laptop | undefined;
   try {
     laptop = await begin(options, manifests.value, say, stopping.signal);
-    await showUntilReady(options, laptop, stopping.signal);
+    await showUntilReady(options, laptop, manifests.value, stopping.signal);
     await welcome(options, laptop, say, performance.now() - startedMs, stopping.signal);
     await Promise.race([aborted(stopping.signal), laptop.failed]);
   } catch (error) {
     if (!stopping.signal.aborted) {
-      errors.write(`weft: ${error instanceof Error ? error.message : String(error)}\n`);
-      options.logger.error("laptop failed", { error });
-      await laptop?.stop(stopGraceMs);
-      return 1;
+      fail(options, "laptop failed", error);
+      exitCode = 1;
     }
   }
-  if (laptop === undefined) return 0;
+  if (laptop === undefined) return exitCode;
   const running = laptop;
   say("weft: stopping (Ctrl-C again: at once)");
-  stopNow = () => void running.stop(0);
-  await running.stop(stopGraceMs);
+  const stop = async (graceMs: number): Promise<void> => {
+    try {
+      await running.stop(graceMs);
+    } catch (error) {
+      // What could be ended has ended: a full disk, or a folder that is gone.
+      if (exitCode === 0) fail(options, "laptop not stopped cleanly", error);
+      exitCode = 1;
+    }
+  };
+  stopNow = () => void stop(0);
+  await stop(stopGraceMs);
   say("weft: stopped");
-  return 0;
+  return exitCode;
+}
+
+function fail({ errors, logger }: UpOptions, message: string, error: unknown): void {
+  errors.write(`weft: ${error instanceof Error ? error.message : String(error)}\n`);
+  logger.error(message, { error });
 }
 
 async function begin(
@@ -120,10 +141,16 @@ async function begin(
   }
 }
 
-async function showUntilReady(options: UpOptions, laptop: Laptop, signal: AbortSignal): Promise<void> {
+async function showUntilReady(
+  options: UpOptions,
+  laptop: Laptop,
+  manifests: Manifests,
+  signal: AbortSignal,
+): Promise<void> {
+  const deployments = manifests.objects.filter(({ object }) => object["kind"] === "Deployment").length;
   using _board = showBoard({ screen: options.screen, lines: laptop.readiness });
   await Promise.race([
-    laptop.readiness.until((lines) => lines.length > 0 && lines.every(({ done }) => done), signal),
+    laptop.readiness.until((lines) => lines.length >= deployments && lines.every(({ done }) => done), signal),
     laptop.failed,
   ]);
 }
