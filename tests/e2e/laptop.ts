@@ -29,6 +29,7 @@ export interface Laptop extends AsyncDisposable {
   /** The API's address, `https://host:port`. */
   readonly apiUrl: string;
   readonly gatewayUrl: string;
+  /** Where its own trace store is, or where traces go instead. */
   readonly tracesUrl: string;
   readonly supervisor: ChildProcess;
   /** Everything that `weft up` has printed. */
@@ -116,7 +117,7 @@ export async function startLaptop(
 }
 
 function addressAfter(word: string, printed: string): string {
-  const url = new RegExp(`^${word}\\s+(http://\\S+)$`, "m").exec(printed)?.[1];
+  const url = new RegExp(`^${word}\\s+(?:go to )?(http://\\S+)$`, "m").exec(printed)?.[1];
   if (url === undefined) throw new Error(`weft up printed no line "${word} http://…":\n${printed}`);
   return url;
 }
@@ -139,6 +140,8 @@ export function run(
     });
     child.once("error", reject);
     child.once("close", (code) => resolve({ code, stdout, stderr }));
+    // A program that ends without reading its input has closed it.
+    child.stdin.once("error", () => {});
     child.stdin.end(options.input ?? "");
   });
 }

@@ -1,0 +1,61 @@
+import { type Block, readBlocks } from "./blocks.js";
+
+/** One command of a document, with what is read from it. */
+export interface Command {
+  readonly file: string;
+  readonly line: number;
+  /** As typed, without its comment; a here-document and its lines included. */
+  readonly text: string;
+}
+
+/** Commands that another test runs, or that need what no test may touch: each with the test that stands for it. */
+export const coveredElsewhere: Readonly<Record<string, { readonly file: string; readonly test: string }>> = {
+  "npm ci && npm start": { file: "tests/e2e/laptop.ts", test: "started as a user starts it" },
+  "npm ci && npm test": { file: ".ci/run", test: "tier test" },
+  "npm ci": { file: ".ci/run", test: "npm ci" },
+  "npm run check": { file: "package.json", test: "scripts/check.mjs" },
+  "npx weft up --no-sample &": { file: "tests/e2e/laptop.ts", test: '["up", "--state", state, "--no-sample"' },
+  "npx weft down": { file: "tests/docs/commands.system.test.ts", test: "weft down ends it" },
+  "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 npm start": {
+    file: "tests/interop/jaeger.interop.test.ts",
+    test: "an order is one trace in a Jaeger of your own",
+  },
+  "npx vitest run services/shop/catalog": { file: "package.json", test: "vitest run" },
+  "npx vitest run services/shop/inventory": { file: "package.json", test: "vitest run" },
+  "npx vitest run services/shop/orders": { file: "package.json", test: "vitest run" },
+};
+
+/** Commands that go on until Ctrl-C. */
+export const endless: readonly string[] = ["npx weft logs orders -f"];
+
+/** Every command in the shell blocks of these blocks, in order. */
+export function commandsIn(blocks: readonly Block[] = readBlocks()): Command[] {
+  return blocks.filter(({ language }) => language === "sh").flatMap(parseCommands);
+}
+
+function parseCommands({ file, line: first, text }: Block): Command[] {
+  const commands: Command[] = [];
+  let open: { readonly line: number; readonly lines: string[]; readonly end: string | undefined } | undefined;
+  for (const [index, raw] of text.split("\n").entries()) {
+    if (open === undefined) {
+      const line = withoutComment(raw);
+      if (line === "") continue;
+      open = { line: first + index, lines: [line], end: /<<-?\s*'?(\w+)'?/.exec(line)?.[1] };
+    } else {
+      open.lines.push(raw);
+    }
+    const last = open.lines.at(-1) ?? "";
+    const done: boolean =
+      open.end === undefined ? !last.endsWith("\\") : open.lines.length > 1 && last.trim() === open.end;
+    if (!done) continue;
+    commands.push({ file, line: open.line, text: open.lines.join("\n") });
+    open = undefined;
+  }
+  if (open !== undefined) throw new Error(`${file}:${open.line}: this command does not end`);
+  return commands;
+}
+
+/** A `#` after white space begins a comment; in these documents none stands in quotes. */
+function withoutComment(line: string): string {
+  return line.replace(/(^|\s)#.*$/, "").trim();
+}
