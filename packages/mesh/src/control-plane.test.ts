@@ -1,3 +1,4 @@
+import { TooManyPings } from "@weft/wire";
 import { expect, test } from "vitest";
 import { connectControlPlane } from "./control-plane.js";
 import { ScriptedTransport } from "./testing/scripted-transport.js";
@@ -40,4 +41,16 @@ test("without any address the attempt fails and says for whom", async () => {
 
 test("an address without a port is refused at once", () => {
   expect(() => start("control-plane.weft", {})).toThrow(TypeError);
+});
+
+test("a control plane that complains of pings gets half as many from the next connection on", async () => {
+  const { transport, connect } = start("a.weft:15010", { "a.weft": ["10.0.0.1"] });
+  const times = (): (number | undefined)[] => transport.connections.map(({ options }) => options.keepalive?.timeMs);
+  await connect(0, never);
+  transport.connections[0]?.state.set({ t: "draining", cause: new TooManyPings() });
+  transport.connections[0]?.state.set({ t: "closed", cause: new TooManyPings() });
+  await connect(1, never);
+  transport.connections[1]?.lose();
+  await connect(2, never);
+  expect(times()).toEqual([10_000, 20_000, 20_000]);
 });

@@ -1,5 +1,6 @@
-import type { Connection, Transport } from "@weft/wire";
+import { type Connection, defaultKeepalive, type Keepalive, type Transport } from "@weft/wire";
 import type { Lookup } from "./resolver/dns-cluster.js";
+import { pacedConnector } from "./subchannel/keepalive-pace.js";
 
 /**
  * Connects to the control plane: each attempt looks the names up anew and takes the next of their addresses,
@@ -11,8 +12,11 @@ export function connectControlPlane(options: {
   readonly addresses: string;
   readonly lookup: Lookup;
   readonly random: () => number;
+  /** Default: {@link defaultKeepalive}. A frozen control plane is left for another by it. */
+  readonly keepalive?: Keepalive;
 }): (attempt: number, signal: AbortSignal) => Promise<Connection> {
   const servers = options.addresses.split(",").map((address) => parseAddress(address.trim()));
+  const connector = pacedConnector(options.transport, options.keepalive ?? defaultKeepalive);
   const first = Math.floor(options.random() * 1_000);
   return async (attempt, signal) => {
     const found = await Promise.allSettled(
@@ -27,7 +31,7 @@ export function connectControlPlane(options: {
       const failed = found.find((result) => result.status === "rejected");
       throw new Error(`control plane ${options.addresses} has no address`, { cause: failed?.reason });
     }
-    return options.transport.connect({ ...address, authority: servers[0]?.authority ?? "", connectTimeoutMs: 5_000 });
+    return connector.connect({ ...address, authority: servers[0]?.authority ?? "", connectTimeoutMs: 5_000 });
   };
 }
 

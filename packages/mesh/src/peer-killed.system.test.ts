@@ -1,57 +1,20 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 import { createClient } from "@connectrpc/connect";
 import { EchoService } from "@weft/contracts/weft/bench/v1";
 import { eventually } from "@weft/foundation/testing";
 import { createGrpcJsTransport } from "@weft/wire";
 import { expect, test } from "vitest";
 import { createMesh } from "./mesh.js";
+import { startStockPeer } from "./testing/child-servers.js";
 import { textOf } from "./testing/echo.js";
 import { clusterOf, routedTarget, TestControlPlane } from "./testing/index.js";
 
 const transport = createGrpcJsTransport();
 
-/** A server that knows nothing of Weft: it answers each Echo with one letter after 20 ms, and prints its port. */
-const program = `
-import { Server, ServerCredentials } from "@grpc/grpc-js";
-const asIs = (bytes) => bytes;
-const echo = {
-  path: "/weft.bench.v1.EchoService/Echo", requestStream: false, responseStream: false,
-  requestSerialize: asIs, requestDeserialize: asIs, responseSerialize: asIs, responseDeserialize: asIs,
-};
-const server = new Server();
-const payload = Buffer.from([10, 1, process.argv[1].charCodeAt(0)]);
-server.addService({ echo }, { echo: (_call, reply) => setTimeout(() => reply(null, payload), 20) });
-server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (_error, port) => console.log(port));
-`;
-
-async function startPeer(
-  letter: string,
-): Promise<AsyncDisposable & { readonly port: number; readonly child: ChildProcess }> {
-  const cwd = fileURLToPath(new URL("../../wire", import.meta.url));
-  const child = spawn(process.execPath, ["--input-type=module", "-e", program, letter], {
-    cwd,
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const [line] = await once(child.stdout, "data");
-  return {
-    child,
-    port: Number(String(line)),
-    async [Symbol.asyncDispose]() {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      const exited = once(child, "exit");
-      child.kill("SIGKILL");
-      await exited;
-    },
-  };
-}
-
 test("kill -9 of a peer under 200 calls a second costs no idempotent call", async () => {
   await using plane = new TestControlPlane(transport);
   await plane.start();
-  await using a = await startPeer("a");
-  await using b = await startPeer("b");
+  await using a = await startStockPeer("a");
+  await using b = await startStockPeer("b");
   plane.publish([...routedTarget("echo.shop"), ...clusterOf("echo.shop", [{ port: a.port }, { port: b.port }])]);
   await using mesh = await createMesh({
     transport,

@@ -51,7 +51,7 @@ function start(
     snapshot.set({ targets: new Map([["t", target]]), clusters: new Map([["c", cluster]]), serverReasons: [] });
   };
   const set: EndpointSet = new EndpointSet({ pool, clock, random: () => 0, onChange: publish });
-  const endpoints = ["a", "b"].map((name) => ({ host: name, port: 1, priority: 0 }));
+  const endpoints = ["a", "b"].map((name) => ({ host: name, port: 1, priority: 0, pinged: true }));
   const resolve = (): void => set.update(endpoints, options.balancer ?? roundRobin, 5_000);
   if (options.ready ?? true) resolve();
   const budget = createRetryBudget({ clock, share: 0, minPerSecond: options.budgetMin ?? 10 });

@@ -76,7 +76,7 @@ export class DnsCluster implements ClusterSource {
       if (signal.aborted) return;
       this.#error = undefined;
       const security = plaintext ? {} : { tls: { serverName: host } };
-      const endpoints = addresses.map((address) => ({ host: address, port, priority: 0, ...security }));
+      const endpoints = addresses.map((address) => ({ host: address, port, priority: 0, pinged: false, ...security }));
       this.#set.update(endpoints, balancerOf(defaultBalancer), defaultConnectTimeoutMs);
     } catch (error) {
       if (signal.aborted) return;

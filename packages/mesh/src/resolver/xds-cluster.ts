@@ -110,5 +110,6 @@ export class XdsCluster implements ClusterSource {
 }
 
 function placed(endpoints: ResourceState<EndpointsConfig>) {
-  return endpoints.t === "present" ? endpoints.value.endpoints.filter((endpoint) => endpoint.usable) : [];
+  if (endpoints.t !== "present") return [];
+  return endpoints.value.endpoints.filter(({ usable }) => usable).map((endpoint) => ({ ...endpoint, pinged: true }));
 }

@@ -4,6 +4,7 @@ import { Health } from "@weft/contracts/grpc/health/v1";
 import { ServerReflection } from "@weft/contracts/grpc/reflection/v1";
 import { type Clock, type Logger, silentLogger, systemClock } from "@weft/foundation";
 import {
+  type Keepalive,
   type Listener,
   type ListenOptions,
   type ServerStreamEvents,
@@ -19,6 +20,7 @@ import { createReflection, reflectionV1AlphaPath } from "./reflection.js";
 import { collectRoutes, pathOf, type Routes } from "./router.js";
 import { type CallParts, ServerCall, servedMethod } from "./server-call.js";
 
+/** As {@link ListenOptions}, but clients are pinged by default: after 60 s, given 20 s for the answer. */
 export interface ServeOptions extends Omit<ListenOptions, "methods"> {
   readonly transport: Transport;
   readonly clock?: Clock;
@@ -29,6 +31,9 @@ export interface ServeOptions extends Omit<ListenOptions, "methods"> {
   /** Handlers of bytes, by path, beside those of `routes`: no codec, span, gate or scope stands before them. */
   readonly methods?: ReadonlyMap<string, StreamHandler>;
 }
+
+/** Slower than a client's: what a client that is silently gone costs is only the stream that it left open. */
+const defaultServerKeepalive: Keepalive = { timeMs: 60_000, timeoutMs: 20_000 };
 
 /**
  * Serves Connect handlers as gRPC, with gRPC's health and reflection services. Needs no control plane.
@@ -53,7 +58,7 @@ export async function serve(routes: Routes, options: ServeOptions): Promise<Mesh
     methods.set(path, handlerOf(spec, { parts, telemetry, gates, address }));
   }
 
-  bound = await transport.listen({ ...listen, methods });
+  bound = await transport.listen({ keepalive: defaultServerKeepalive, ...listen, methods });
   return new DrainingServer({ listener: bound, health, clock, logger });
 }
 

@@ -1,6 +1,7 @@
 import type { BackoffPolicy, Clock } from "@weft/foundation";
 import { connectionBackoff } from "@weft/foundation";
-import type { ClientTls, Transport } from "@weft/wire";
+import { type ClientTls, defaultKeepalive, type Keepalive, type Transport } from "@weft/wire";
+import { pacedConnector } from "./keepalive-pace.js";
 import { Subchannel } from "./subchannel.js";
 
 /**
@@ -17,6 +18,8 @@ export interface EndpointAddress {
   readonly port: number;
   /** Plaintext when absent. */
   readonly tls?: ClientTls;
+  /** Whether it may be pinged: a server outside the mesh most likely takes that amiss. */
+  readonly pinged: boolean;
 }
 
 /** A use of a subchannel. Disposing the last one drains it. */
@@ -32,13 +35,21 @@ interface Slot {
 /** All subchannels of a mesh: clusters that name the same endpoint share its connection. */
 export class SubchannelPool implements AsyncDisposable {
   readonly #transport: Transport;
+  readonly #keepalive: Keepalive;
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #slots = new Map<string, Slot>();
   readonly #draining = new Map<Subchannel, Promise<void>>();
 
-  constructor(options: { readonly transport: Transport; readonly clock: Clock; readonly random: () => number }) {
+  constructor(options: {
+    readonly transport: Transport;
+    readonly clock: Clock;
+    readonly random: () => number;
+    /** Of endpoints that may be pinged. Default: {@link defaultKeepalive}. */
+    readonly keepalive?: Keepalive;
+  }) {
     this.#transport = options.transport;
+    this.#keepalive = options.keepalive ?? defaultKeepalive;
     this.#clock = options.clock;
     this.#random = options.random;
   }
@@ -49,7 +60,7 @@ export class SubchannelPool implements AsyncDisposable {
   }
 
   lease(address: EndpointAddress, connectTimeoutMs: number): SubchannelLease {
-    const key = addressText(address) + (address.tls === undefined ? "" : `|${address.tls.serverName}`);
+    const key = JSON.stringify([addressText(address), address.tls?.serverName, address.pinged]);
     const slot = this.#slots.get(key) ?? this.#create(key, address, connectTimeoutMs);
     slot.leases += 1;
     let over = false;
@@ -75,10 +86,11 @@ export class SubchannelPool implements AsyncDisposable {
   }
 
   #create(key: string, address: EndpointAddress, connectTimeoutMs: number): Slot {
-    const { host, port, tls } = address;
+    const { host, port, tls, pinged } = address;
+    const connector = pinged ? pacedConnector(this.#transport, this.#keepalive) : this.#transport;
     const subchannel = new Subchannel({
       address: addressText(address),
-      dial: () => this.#transport.connect({ host, port, connectTimeoutMs, ...(tls === undefined ? {} : { tls }) }),
+      dial: () => connector.connect({ host, port, connectTimeoutMs, ...(tls === undefined ? {} : { tls }) }),
       clock: this.#clock,
       backoff: endpointBackoff,
       random: this.#random,

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { ScriptedTransport } from "../testing/scripted-transport.js";
 import { SubchannelPool } from "./pool.js";
 
-const address = { host: "10.0.0.1", port: 8080 };
+const address = { host: "10.0.0.1", port: 8080, pinged: true };
 const ignoring = { head() {}, message() {}, end() {} };
 
 function start() {

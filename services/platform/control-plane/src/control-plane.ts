@@ -87,7 +87,14 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
     publisher.start();
     ads = createAdsServer({ snapshots: publisher, identifier, logger, clock });
     const methods = new Map([...ads.methods, ...healthMethods(serving, [adsService])]);
-    listener = await transport.listen({ host: options.host, port: options.port, methods, maxConcurrentStreams: 100 });
+    listener = await transport.listen({
+      host: options.host,
+      port: options.port,
+      methods,
+      maxConcurrentStreams: 100,
+      // A client that is silently gone is not shown as connected for long.
+      keepalive: { timeMs: 30_000, timeoutMs: 20_000 },
+    });
     logger.info("control plane serving", { host: listener.host, port: listener.port, version: publisher.version });
     serving.set(true);
     state.set({ t: "serving", host: listener.host, port: listener.port });
