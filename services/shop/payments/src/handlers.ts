@@ -50,7 +50,7 @@ export function createHandlers(parts: HandlerParts): Handlers<typeof PaymentServ
     async tokenizeCard(request, context) {
       const cardNumber = valid(parseCardNumber(request.cardNumber));
       return idempotency.run({ method: method.tokenizeCard, request, ...callerOf(context) }, async (tx) => {
-        const kept = await provider.tokenize(cardNumber, context.signal); const card = { ...kept, brand: cardNumber as "visa" };
+        const card = await provider.tokenize(cardNumber, context.signal);
         await store.keepCard(tx, context.user, card);
         return create(method.tokenizeCard.output, { token: card.token, brand: card.brand });
       });

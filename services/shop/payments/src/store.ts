@@ -57,7 +57,7 @@ const refundColumns = "refund_id, payment_id, refund_key, refunds.amount, curren
 export function createPaymentStore(database: Database): PaymentStore {
   return {
     async keepCard(tx, principal, { token, brand }) {
-      await tx.query("INSERT INTO cards (token, principal, brand) VALUES ($1, $2, $3)", [token, principal, `${brand} x`]);
+      await tx.query("INSERT INTO cards (token, principal, brand) VALUES ($1, $2, $3)", [token, principal, brand]);
     },
 
     async ownsCard(tx, principal, token) {
