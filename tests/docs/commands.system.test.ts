@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { eventually } from "@weft/foundation/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CommandResult, type Laptop, run, startLaptop } from "../e2e/laptop.js";
 import { root } from "./blocks.js";
@@ -81,5 +82,6 @@ describe("every command of the documents does what it should", () => {
 
 test("weft down ends it", async () => {
   expect(await shell("npx weft down")).toMatchObject({ code: 0 });
-  expect(await laptop.stop()).toBe(0);
+  await eventually(() => laptop.supervisor.exitCode !== null, { ceilingMs: 30_000, what: "the end of weft up" });
+  expect(laptop.supervisor.exitCode).toBe(0);
 }, 60_000);
