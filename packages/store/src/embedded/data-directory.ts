@@ -42,9 +42,23 @@ export function locateHome(directory: string): string {
   return inSystemFolder(createHash("sha256").update(realpathSync(directory)).digest("hex").slice(0, 16));
 }
 
+/** True when the superuser's password is where an earlier start wrote it. */
+export function knowsPassword(directory: string): boolean {
+  return readPassword(directory) !== undefined;
+}
+
+function readPassword(directory: string): string | undefined {
+  const file = passwordFileOf(directory);
+  const text = existsSync(file) ? readFileSync(file, "utf8").trim() : "";
+  return text === "" ? undefined : text;
+}
+
+function passwordFileOf(directory: string): string {
+  return join(directory, "superuser-password");
+}
+
 /** Makes the data folder at the first use; later it is taken as it is. An initdb that was cut short is begun again. */
 export function prepareDataDirectory(directory: string, files: ServerFiles, durable: boolean): DataDirectory {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
   const home = locateHome(directory);
   const owner = isRoot() ? unprivileged : undefined;
   if (!existsSync(home)) {
@@ -55,13 +69,13 @@ export function prepareDataDirectory(directory: string, files: ServerFiles, dura
   writeFileSync(join(directory, "data-directory"), `${home}\n`, { mode: 0o600 });
 
   const data = join(home, "data");
-  const passwordFile = join(directory, "superuser-password");
-  const known = existsSync(passwordFile) ? readFileSync(passwordFile, "utf8").trim() : "";
-  const password = known === "" ? randomBytes(24).toString("base64url") : known;
-  if (known === "") writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 });
+  const known = readPassword(directory);
+  const password = known ?? randomBytes(24).toString("base64url");
 
   if (!existsSync(join(data, "PG_VERSION"))) initialise({ home, data, owner, password, files, durable });
-  else if (known === "") resetPassword({ data, owner, password, files });
+  else if (known === undefined) resetPassword({ data, owner, password, files });
+  // Only once the server has it: one that is in the file is never set again.
+  if (known === undefined) writeFileSync(passwordFileOf(directory), `${password}\n`, { mode: 0o600 });
 
   const major = readFileSync(join(data, "PG_VERSION"), "utf8").trim();
   if (major !== files.major) {

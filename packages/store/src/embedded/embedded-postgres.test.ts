@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -45,6 +45,20 @@ test("a server keeps its data and its password over a stop, listens where it is 
   expect(statSync(join(folder.directory, "superuser-password")).mode & 0o777).toBe(0o600);
   const home = readFileSync(join(folder.directory, "data-directory"), "utf8").trim();
   expect(statSync(home).mode & 0o777).toBe(0o700);
+});
+
+test("data whose password was lost is opened again, even while a server that was left running holds it", async () => {
+  await using folder = scratchFolder();
+  const left = await start(folder.directory);
+  await query(left.url, "CREATE TABLE kept (n int)");
+  rmSync(join(folder.directory, "superuser-password"));
+  await using again = await start(folder.directory, { host: "127.0.0.79" });
+  await left.exited;
+  expect(await query(again.url, "SELECT count(*)::int AS n FROM kept")).toEqual([{ n: 0 }]);
+});
+
+test("removing a server that was never started does nothing", async () => {
+  await removeEmbeddedPostgres(join(tmpdir(), "weft-pg-never"));
 });
 
 test("a server whose parent was killed is adopted at the same address, and replaced at another", async () => {

@@ -1,10 +1,17 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { type Clock, type Logger, silentLogger, sleep, systemClock } from "@weft/foundation";
 import pg from "pg";
-import { type DataDirectory, isRoot, locateHome, prepareDataDirectory, superuser } from "./data-directory.js";
+import {
+  type DataDirectory,
+  isRoot,
+  knowsPassword,
+  locateHome,
+  prepareDataDirectory,
+  superuser,
+} from "./data-directory.js";
 import { findPostmaster, isAlive, type Postmaster, stopPostmaster } from "./postmaster.js";
 import { prepareServerFiles, type ServerFiles } from "./server-files.js";
 
@@ -60,7 +67,11 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const directory = resolve(options.directory);
   const fastMs = options.stopTimeoutMs ?? 5_000;
   const durable = options.durability !== "none";
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
   const files = prepareServerFiles(directory, isRoot());
+  // A password that was lost can only be set anew while no server runs on the data.
+  const locked = knowsPassword(directory) ? undefined : findPostmaster(join(locateHome(directory), "data"));
+  if (locked !== undefined) await stopPostmaster(locked.pid, { fastMs, clock });
   const home = prepareDataDirectory(directory, files, durable);
   const logFile = resolve(options.logFile ?? join(directory, "postgres.log"));
   const wait: Wait = {
@@ -117,6 +128,9 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
 
 /** Stops the server of `directory`, if one runs, and removes its data for good. */
 export async function removeEmbeddedPostgres(directory: string): Promise<void> {
+  // Never started, or its folder is gone: as root the data lies elsewhere, in a place named after the folder.
+  if (!existsSync(dirname(directory))) return;
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
   const home = locateHome(directory);
   const running = findPostmaster(join(home, "data"));
   if (running !== undefined) await stopPostmaster(running.pid, { fastMs: 5_000 });
