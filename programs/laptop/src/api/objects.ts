@@ -232,7 +232,8 @@ export class ApiObjects {
     if (judged.mistyped.length > 0) {
       if (!kind.builtIn) throw invalidObject(kind, name, judged.mistyped);
       const what = judged.mistyped.map((cause) => cause.message.replace(/^Invalid value: "\w+": /, "")).join(", ");
-      throw badRequest(`${kind.kind} in version "${target.version}" cannot be handled as a ${kind.kind}: ${what}`);
+      const message = `${kind.kind} in version "${target.version}" cannot be handled as a ${kind.kind}: ${what}`;
+      throw new ApiError(400, "BadRequest", message, { causes: judged.mistyped });
     }
     // Status is judged where it is written: what a main resource sends of it is dropped, and the other way round.
     const causes = kind.hasStatus

@@ -25,6 +25,20 @@ const firstKinds = [
   "Service",
 ];
 
+/** An object that the API refuses; the message is the API's. */
+export class NotApplied extends Error {
+  override readonly name = "NotApplied";
+  readonly object: AnyObject;
+  /** The field that it is about, such as `spec.replicas`, when the API says. */
+  readonly field: string | undefined;
+
+  constructor(object: AnyObject, cause: KubeError) {
+    super(cause.message, { cause });
+    this.object = object;
+    this.field = cause.details?.causes?.[0]?.field;
+  }
+}
+
 /** What one `up` did to the API. */
 export interface Applied {
   readonly created: number;
@@ -48,28 +62,38 @@ export async function applyManifests(options: {
   const { objects } = options;
   let created = 0;
   let changed = 0;
-  const apply = async (object: AnyObject): Promise<void> => {
-    const kind = await kindOf(object);
+  const apply = async (written: AnyObject): Promise<void> => {
+    const kind = await kindOf(written);
+    const object = placed(kind, written);
     const found = await find(client, kind, object, signal);
     if (found === undefined) {
       await client.create(kind, object, { fieldValidation: "Strict", signal });
       created += 1;
       return;
     }
-    const body = mergePatch(before.get(idOf(object)) ?? {}, object, found);
+    const body = mergePatch(before.get(idOf(written)) ?? {}, object, found);
     if (body === undefined) return;
     await client.patch(kind, refOf(object), { t: "merge", body }, { fieldValidation: "Strict", signal });
     changed += 1;
   };
   for (const rank of [...new Set(objects.map(rankOf))].sort((x, y) => x - y)) {
-    await Promise.all(objects.filter((object) => rankOf(object) === rank).map(apply));
+    await Promise.all(
+      objects
+        .filter((object) => rankOf(object) === rank)
+        .map((object) =>
+          apply(object).catch((error: unknown) => {
+            throw isKubeError(error) && !signal.aborted ? new NotApplied(object, error) : error;
+          }),
+        ),
+    );
   }
   const wanted = new Set(objects.map(idOf));
   let pruned = 0;
   for (const [id, object] of [...before].reverse()) {
     if (wanted.has(id)) continue;
     try {
-      await client.delete(await kindOf(object), refOf(object), { signal });
+      const kind = await kindOf(object);
+      await client.delete(kind, refOf(placed(kind, object)), { signal });
       pruned += 1;
     } catch (error) {
       if (!isKubeError(error, "not-found")) throw error;
@@ -78,6 +102,12 @@ export async function applyManifests(options: {
   writeFileSync(`${file}.new`, JSON.stringify(objects), { mode: 0o600 });
   renameSync(`${file}.new`, file);
   return { created, changed, pruned };
+}
+
+/** What names no namespace goes to `default`, as with `kubectl apply`. */
+function placed(kind: Kind<AnyObject>, object: AnyObject): AnyObject {
+  if (!kind.namespaced || object.metadata.namespace !== undefined) return object;
+  return { ...object, metadata: { ...object.metadata, namespace: "default" } };
 }
 
 /** Finds where the API has the kind of an object, asking once for each group and version. */

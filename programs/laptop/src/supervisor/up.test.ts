@@ -58,3 +58,24 @@ test("a laptop whose state folder is removed stops and says why: another start m
   expect(await laptop.ended).toBe(1);
   expect(laptop.written.errors).toBe(`weft: ${laptop.state.root} was removed while the laptop was up: stopping\n`);
 });
+
+test("a manifest that the API refuses is named with file and line of the field", async () => {
+  const wrong = up("wrong", configMap.replace("data: {}", "data:\n  good: text\n  colour: 3"));
+  expect(await wrong.ended).toBe(1);
+  expect(wrong.written.errors).toMatch(
+    /^weft: overlay\/thing\.yaml:8: ConfigMap default\/thing: .*colour.*string.*\n$/,
+  );
+});
+
+test("an object that names no namespace goes to default, and leaves it when it is taken out of the overlay", async () => {
+  const first = up("placed", configMap.replace("  namespace: default\n", ""));
+  await eventually(() => first.written.output.includes("1 objects (1 new,"), { ceilingMs: 30_000 });
+  first.stop();
+  expect(await first.ended).toBe(0);
+  const second = up("placed", configMap.replace("name: thing", "name: other"));
+  await eventually(() => second.written.output.includes("1 objects (1 new, 0 changed, 1 removed)"), {
+    ceilingMs: 30_000,
+  });
+  second.stop();
+  expect(await second.ended).toBe(0);
+});

@@ -4,9 +4,10 @@ import { type Logger, Scope } from "@weft/foundation";
 import type { AnyObject } from "@weft/kube";
 import { summarizeIgnored } from "../fields/check-fields.js";
 import { createImageResolver } from "../kubelet/images.js";
+import { NotApplied } from "./apply.js";
 import { type Screen, showBoard } from "./board.js";
 import { type Laptop, startLaptop } from "./laptop.js";
-import { describeProblem, loadManifests, type Manifests } from "./manifests.js";
+import { describeProblem, loadManifests, type Manifests, problemOf } from "./manifests.js";
 import { placeSampleOrder } from "./sample-order.js";
 import { describeTelemetry, shellTelemetry } from "./shell-telemetry.js";
 import type { StateFolder } from "./state-folder.js";
@@ -137,7 +138,7 @@ async function begin(
     return laptop;
   } catch (error) {
     await laptop.stop(0);
-    throw error;
+    throw error instanceof NotApplied ? new Error(describeProblem(problemOf(error, manifests))) : error;
   }
 }
 
