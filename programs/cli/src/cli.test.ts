@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
@@ -44,6 +44,9 @@ test("what is not understood is said in one line, with exit code 2", async () =>
   expect((await weft("status", "orders")).stderr).toBe('weft: "weft status" takes no name: see "weft help status"\n');
   expect((await weft("up", "--wrong")).stderr).toBe(`weft: unknown option '--wrong': see "weft help up"\n`);
   expect((await weft("logs", "orders", "--tail", "x")).code).toBe(2);
+  const dashed = await weft("logs", "orders", "--tail", "-1");
+  expect(dashed).toMatchObject({ code: 2, stdout: "" });
+  expect(dashed.stderr.trimEnd()).not.toContain("\n");
 });
 
 test("commands that need the laptop say that it is not up, with exit code 1", async () => {
@@ -54,6 +57,15 @@ test("commands that need the laptop say that it is not up, with exit code 1", as
   }
   expect(await weft("down", "--state", state)).toEqual({ code: 0, stdout: "weft: the laptop is not up\n", stderr: "" });
   expect((await weft("reset", "--state", join(state, "none"))).stdout).toBe("weft: there is nothing to remove\n");
+});
+
+test("what the system refuses is said in one line, with exit code 1", async () => {
+  const file = join(state, "file");
+  writeFileSync(file, "");
+  const result = await weft("reset", "--state", file);
+  expect(result).toMatchObject({ code: 1, stdout: "" });
+  expect(result.stderr).toMatch(/^weft: E[A-Z]+: .*\n$/);
+  expect(result.stderr).toContain(file);
 });
 
 test("a process is current, stale, cut off, idle or silent by what it and the control planes say", () => {

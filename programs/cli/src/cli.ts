@@ -58,9 +58,10 @@ export async function runCli(terminal: Terminal): Promise<number> {
     if (!isCommand(name)) throw new CommandError(`there is no command "${name}": see "weft help"`, 2);
     return await runCommand(name, rest, terminal);
   } catch (error) {
-    if (!(error instanceof CommandError)) throw error;
+    // What the system refuses (a full disk, a folder that is not ours) says what and where by itself; anything else is a mistake of ours.
+    if (!(error instanceof CommandError || isSystemError(error))) throw error;
     terminal.stderr.write(`weft: ${error.message}\n`);
-    return error.exitCode;
+    return error instanceof CommandError ? error.exitCode : 1;
   }
 }
 
@@ -102,9 +103,13 @@ function parse(
     });
   } catch (error) {
     // Node adds a sentence on how to pass names that begin with a dash: nobody who mistyped an option wants that.
-    const [message = ""] = (error instanceof Error ? error.message : String(error)).split(". ");
+    const [message = ""] = (error instanceof Error ? error.message : String(error)).split(/\.\s/);
     throw new CommandError(`${message[0]?.toLowerCase()}${message.slice(1)}: see "weft help ${name}"`, 2);
   }
+}
+
+function isSystemError(error: unknown): error is Error {
+  return error instanceof Error && "code" in error && "syscall" in error;
 }
 
 function isCommand(name: string | undefined): name is CommandName {
