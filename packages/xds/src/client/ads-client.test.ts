@@ -188,10 +188,12 @@ test("a broken stream is opened again after the back-off, with every name and ve
 });
 
 test("a resource that stays unanswered for 15 s counts as absent, but not while nobody is there to answer", async () => {
-  const { ads, clock, plane, partials } = start();
+  const { ads, clock, plane, wholes, partials, respond } = start();
   await using _ = ads;
+  wholes.subscribe("a");
   const p = partials.subscribe("p");
   await clock.advance(0);
+  await respond(whole, "1", ["a=1"]);
   await clock.advance(14_000);
   plane.reachable = false;
   plane.drop();
@@ -199,7 +201,45 @@ test("a resource that stays unanswered for 15 s counts as absent, but not while 
   expect(p.state.value.t).toBe("pending");
   plane.reachable = true;
   await clock.advance(60_000);
+  await respond(whole, "2", ["a=2"]);
+  await clock.advance(15_000);
   expect(p.state.value.t).toBe("absent");
+});
+
+test("a control plane that answers nothing at all is left for another after 15 s, and proves nothing absent", async () => {
+  const { ads, clock, plane, wholes } = start();
+  await using _ = ads;
+  const a = wholes.subscribe("a");
+  await clock.advance(0);
+  expect(plane.attempts).toEqual([0]);
+  await clock.advance(16_000);
+  expect(plane.attempts).toEqual([0, 1]);
+  await clock.advance(120_000);
+  expect(a.state.value.t).toBe("pending");
+});
+
+test("a stream on which nothing was asked may stay silent", async () => {
+  const { ads, clock, plane, wholes, respond } = start();
+  await using _ = ads;
+  await clock.advance(60_000);
+  expect(plane.attempts).toEqual([0]);
+  wholes.subscribe("a");
+  await clock.advance(9_000);
+  await respond(whole, "1", ["a=1"]);
+  await clock.advance(60_000);
+  expect(plane.attempts).toEqual([0]);
+});
+
+test("a resource without a readable name takes no other away", async () => {
+  const { ads, clock, wholes, respond } = start();
+  await using _ = ads;
+  const a = wholes.subscribe("a");
+  await clock.advance(0);
+  await respond(whole, "1", ["a=1"]);
+  await respond(whole, "2", ["garbage"]);
+  expect(a.state.value).toMatchObject({ t: "present", value: "1" });
+  await respond(whole, "3", []);
+  expect(a.state.value.t).toBe("absent");
 });
 
 test("saved resources count from the start, without any control plane, and older answers do not replace them", async () => {

@@ -137,6 +137,7 @@ class AdsWorker implements AdsClient {
       logger: this.#logger,
       onNamesChanged: () => this.#markDirty(slot),
       onTaken: () => this.#saveLater(),
+      isSilenceProof: () => this.#isSilenceProof(),
     });
     const slot: TableSlot = { table, nonce: "", dirty: false, refusal: undefined, asked: false };
     this.#slots.set(type.typeUrl, slot);
@@ -277,6 +278,14 @@ class AdsWorker implements AdsClient {
   #moveTo(next: SnapshotVersion): void {
     if (next.version === "" || compareVersions(next, this.#position) === "older") return;
     this.#position = next;
+  }
+
+  /** Who has answered nothing at all is not there, whatever its sockets say: it proves nothing, and is left for another. */
+  #isSilenceProof(): boolean {
+    const stream = this.#stream;
+    if (stream?.answered === true) return true;
+    stream?.calls.reset({ code: StatusCode.unavailable, message: "the control plane answers nothing" });
+    return false;
   }
 
   #markDirty(slot: TableSlot): void {

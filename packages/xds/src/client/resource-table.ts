@@ -48,6 +48,13 @@ interface Entry<T> {
   notFound: Timer | undefined;
 }
 
+/** What became of one resource of a response. */
+interface Taken {
+  readonly changed: boolean;
+  readonly error?: string;
+  readonly nameless?: boolean;
+}
+
 /** How long a resource may stay unanswered before it counts as absent (xDS: 15 s). */
 export const notFoundMs = 15_000;
 
@@ -58,6 +65,7 @@ export class ResourceTable<T> implements AnyResourceTable {
   readonly #logger: Logger;
   readonly #onNamesChanged: () => void;
   readonly #onTaken: () => void;
+  readonly #isSilenceProof: () => boolean;
   readonly #entries = new Map<string, Entry<T>>();
   /** From an earlier process, until someone asks for them. */
   readonly #unclaimed = new Map<string, SavedResource>();
@@ -72,12 +80,15 @@ export class ResourceTable<T> implements AnyResourceTable {
     readonly logger: Logger;
     readonly onNamesChanged: () => void;
     readonly onTaken: () => void;
+    /** Asked when a name has stayed unanswered for {@link notFoundMs}: whether that means that there is no such resource. */
+    readonly isSilenceProof: () => boolean;
   }) {
     this.#type = options.type;
     this.#clock = options.clock;
     this.#logger = options.logger;
     this.#onNamesChanged = options.onNamesChanged;
     this.#onTaken = options.onTaken;
+    this.#isSilenceProof = options.isSilenceProof;
     if (options.saved !== undefined) {
       const { identifier, version } = options.saved;
       this.#taken = { identifier, version };
@@ -133,12 +144,15 @@ export class ResourceTable<T> implements AnyResourceTable {
     const seen = new Set<string>();
     const errors: string[] = [];
     let changed = false;
+    let nameless = false;
     for (const bytes of update.resources) {
       const taken = this.#take(bytes, from, seen);
       if (taken.error !== undefined) errors.push(taken.error);
       changed ||= taken.changed;
+      nameless ||= taken.nameless === true;
     }
-    if (this.#type.complete)
+    // A resource whose name cannot be read may be any of those that seem to be missing.
+    if (this.#type.complete && !nameless)
       for (const entry of this.#entries.values()) changed = this.#omitted(entry, from, seen) || changed;
     this.#taken = from;
     if (errors.length === 0) this.#ackedVersion = version;
@@ -166,7 +180,7 @@ export class ResourceTable<T> implements AnyResourceTable {
       if (entry.state.value.t !== "pending") continue;
       entry.notFound = this.#clock.after(notFoundMs, () => {
         entry.notFound = undefined;
-        entry.state.set({ t: "absent" });
+        if (this.#isSilenceProof()) entry.state.set({ t: "absent" });
       });
       entry.notFound.unref();
     }
@@ -223,7 +237,7 @@ export class ResourceTable<T> implements AnyResourceTable {
     entry.state.set({ t: "present", value: result.value, refusal: undefined });
   }
 
-  #take(bytes: Uint8Array, from: SnapshotVersion, seen: Set<string>): { changed: boolean; error?: string } {
+  #take(bytes: Uint8Array, from: SnapshotVersion, seen: Set<string>): Taken {
     const result = this.#type.parse(bytes);
     if (!result.ok) {
       const what = result.name === undefined ? "a resource without a name" : JSON.stringify(result.name);
@@ -233,7 +247,7 @@ export class ResourceTable<T> implements AnyResourceTable {
         seen.add(entry.name);
         this.#refuse(entry, result.error);
       }
-      return { changed: false, error };
+      return { changed: false, error, nameless: result.name === undefined };
     }
     if (seen.has(result.name))
       return { changed: false, error: `${JSON.stringify(result.name)}: named twice in one response` };

@@ -21,7 +21,7 @@ export type ParsedResource<T> =
 /**
  *   pending ──accepted──> present ──left out of a newer complete response──> absent
  *      │ └──refused──> refused ──accepted──> present                            │
- *      └──15 s without it──> absent ──accepted──> present <──────────accepted───┘
+ *      └──15 s without it, though others were answered──> absent ──accepted──> present <──────────accepted───┘
  *
  * Once present, a resource that is refused later stays as it is: `refusal` says why the newer one was not taken.
  */
