@@ -162,6 +162,7 @@ export function createPaymentDesk(parts: DeskParts): PaymentDesk {
         try {
           payment = await settle(caller, payment, (signal) => provider.authorize(charge, signal));
         } catch (error) {
+          if (caller.bounds.signal?.aborted === true) throw error;
           // The provider may have an answer that did not arrive.
           payment = await resolve(caller, payment);
           if (payment.state === "pending") throw error;

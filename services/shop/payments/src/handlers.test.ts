@@ -187,7 +187,7 @@ test("a provider that never answers leaves the outcome unknown; voided, it comes
 });
 
 test("an answer that comes late is found by asking, or comes by itself; the same request goes on from it", async () => {
-  await using fixture = await startFixture({ timeoutMs: 100, lateAfterMs: 900 });
+  await using fixture = await startFixture({ timeoutMs: 500, lateAfterMs: 2_000 });
   const ann = fixture.as("ann");
   const authorize = await order(fixture, "late");
   expect((await errorOf(ann.authorize(authorize))).code).toBe(Code.DeadlineExceeded);
@@ -201,7 +201,7 @@ test("an answer that comes late is found by asking, or comes by itself; the same
 });
 
 test("a late success of a payment that was given up is released, and counted once", async () => {
-  await using fixture = await startFixture({ timeoutMs: 100, lateAfterMs: 400 });
+  await using fixture = await startFixture({ timeoutMs: 500, lateAfterMs: 1_500 });
   const ann = fixture.as("ann");
   const authorize = await order(fixture, "late");
   // One is voided before the provider decides, the other after.

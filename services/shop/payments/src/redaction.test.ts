@@ -128,7 +128,7 @@ async function startPayments(databaseUrl: string, tracesUrl: string): Promise<Se
     env: {
       DATABASE_URL: databaseUrl,
       WEFT_DATA_KEY: Buffer.alloc(32, 7).toString("base64"),
-      PROVIDER_TIMEOUT: "1s",
+      PROVIDER_TIMEOUT: "10s",
       LOG_LEVEL: "debug",
       WEFT_BIND: "127.0.0.1",
       WEFT_PORT: String(port),
