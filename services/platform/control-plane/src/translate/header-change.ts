@@ -29,6 +29,11 @@ export function compileFilters(filters: readonly RouteFilter[]): Parsed<HeaderFi
     const wrong = [...set.map(nameOf), ...add.map(nameOf), ...remove].find((name) => !isChangeable(name));
     if (wrong !== undefined)
       return refused(`filter ${JSON.stringify(type)}: header ${JSON.stringify(wrong)} can't be changed`);
+    const unsendable = [...set, ...add].find(({ value }) => !/^[\x20-\x7e]*$/.test(value));
+    if (unsendable !== undefined)
+      return refused(
+        `filter ${JSON.stringify(type)}: ${JSON.stringify(unsendable.value)} is no value of a gRPC header`,
+      );
     const toAdd = [
       ...set.map((header) => option(header, Append.OVERWRITE_IF_EXISTS_OR_ADD)),
       ...add.map((header) => option(header, Append.APPEND_IF_EXISTS_OR_ADD)),
@@ -50,9 +55,9 @@ function nameOf(header: Header): string {
   return header.name;
 }
 
-/** Names that belong to the protocol are not a route's to change, nor are bytes. */
+/** Names that belong to the protocol are not a route's to change, nor are bytes, nor the principal, which only the mesh sets. */
 function isChangeable(name: string): boolean {
   const lower = name.toLowerCase();
   if (!/^[0-9a-z_.-]+$/.test(lower) || lower.endsWith("-bin") || lower.startsWith("grpc-")) return false;
-  return !["host", "content-type", "te", "connection", "user-agent"].includes(lower);
+  return !["host", "content-type", "te", "connection", "user-agent", "weft-user"].includes(lower);
 }

@@ -25,6 +25,9 @@ interface PathMatch {
   readonly patternChars: number;
 }
 
+/** What the mesh's clients compile at the most. Characters. */
+const maxExpressionLength = 4_096;
+
 /** Any one part of a gRPC path. */
 const anyPart = "[^/]+";
 
@@ -78,6 +81,9 @@ function compilePath(method: MethodMatch | undefined): Parsed<PathMatch> {
         if (wrong !== undefined) return refused(`${what} ${JSON.stringify(part)} is no regular expression: ${wrong}`);
       }
       const regex = `/${service === undefined ? anyPart : `(?:${service})`}/${name === undefined ? anyPart : `(?:${name})`}`;
+      // Parts that are well each for itself need not be so together: a quotation need not be closed.
+      const wrong = regexProblem(regex);
+      if (wrong !== undefined) return refused(`method: ${JSON.stringify(regex)} is no regular expression: ${wrong}`);
       return path(
         { case: "safeRegex", value: { regex } },
         { patternChars: (service ?? "").length + (name ?? "").length },
@@ -124,6 +130,7 @@ function stringMatch(
 
 /** What is wrong with an RE2 expression; clients must never meet one that does not compile. */
 function regexProblem(expression: string): string | undefined {
+  if (expression.length > maxExpressionLength) return `it is longer than ${maxExpressionLength} characters`;
   try {
     RE2JS.compile(expression);
     return undefined;

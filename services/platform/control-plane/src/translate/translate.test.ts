@@ -269,6 +269,30 @@ describe("what can't be understood refuses the route, and only it", () => {
       "a change of a header that is the protocol's",
       { filters: [{ type: "RequestHeaderModifier", requestHeaderModifier: { remove: ["grpc-timeout"] } }] },
     ],
+    [
+      "a change of the principal, which only the mesh sets",
+      {
+        filters: [
+          { type: "RequestHeaderModifier", requestHeaderModifier: { set: [{ name: "Weft-User", value: "root" }] } },
+        ],
+      },
+    ],
+    [
+      "a header value that gRPC cannot send",
+      {
+        filters: [
+          { type: "ResponseHeaderModifier", responseHeaderModifier: { add: [{ name: "x-note", value: "caf\u00e9" }] } },
+        ],
+      },
+    ],
+    [
+      "a quotation that would swallow what follows the expression",
+      { matches: [{ method: { type: "RegularExpression", service: "a", method: "\\Qb" } }] },
+    ],
+    [
+      "an expression longer than clients compile",
+      { matches: [{ headers: [{ type: "RegularExpression", name: "x", value: "a".repeat(4_097) }] }] },
+    ],
     ["session persistence", { sessionPersistence: {} }],
   ])("%s", (_, rule) => {
     const translation = translate([
