@@ -111,6 +111,23 @@ test("a refused password is a reason to wait, not to crash", async () => {
   );
 });
 
+test("a password that is changed under a database that is up makes it unreachable, with the reason, not broken", async () => {
+  await using home = await startTestDatabase();
+  await using database = createDatabase({ url: home.url });
+  await untilUp(database);
+  const role = decodeURIComponent(new URL(home.url).username);
+  await database.query(`ALTER ROLE "${role}" PASSWORD 'another'`);
+  // Ends the connections that were signed in before.
+  await database
+    .query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = current_user")
+    .catch(() => {});
+  expect(await codeOf(database.query("SELECT 1"))).toBe(Code.Unavailable);
+  await database.state.until(
+    (state) => state.t === "down" && /password/.test(state.reason),
+    AbortSignal.timeout(20_000),
+  );
+});
+
 test.each(["the server goes away", "the caller gives up"])(
   "a commit whose answer is lost is told apart: %s",
   async (how) => {

@@ -16,6 +16,8 @@ test.each([
   ["57P03", Code.Unavailable],
   ["53300", Code.Unavailable],
   ["25006", Code.Unavailable],
+  ["28P01", Code.Unavailable],
+  ["3D000", Code.Unavailable],
   ["57014", Code.DeadlineExceeded],
   ["40001", Code.Aborted],
   ["40P01", Code.Aborted],

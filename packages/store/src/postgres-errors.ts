@@ -24,6 +24,7 @@ export function isCommitOutcomeUnknown(error: unknown): boolean {
  * | what happened | code |
  * | --- | --- |
  * | connection lost or refused, server starting or stopping, too many connections, read-only after a failover | UNAVAILABLE |
+ * | the sign-in refused, or no such database: both end when whoever looks after the server has put them right | UNAVAILABLE |
  * | no free connection in time | UNAVAILABLE |
  * | the call's deadline, or a statement timeout | DEADLINE_EXCEEDED |
  * | serialization failure, deadlock, a lock not had in time | ABORTED |
@@ -76,7 +77,7 @@ function isPoolExhaustion(error: unknown): boolean {
   return error instanceof Error && error.message === "timeout exceeded when trying to connect";
 }
 
-const lossStates = ["08", "57P01", "57P02", "57P03", "53300", "25006", "25P03"];
+const lossStates = ["08", "57P01", "57P02", "57P03", "53300", "25006", "25P03", "28", "3D000"];
 
 const lossCodes = new Set([
   "ECONNREFUSED",
