@@ -56,7 +56,15 @@ export interface StoredTrace {
   readonly startUs: number;
 }
 
-/** What a span costs in memory, roughly: objects and headers by count, text by length. */
+/** What the parts that a span shares with others of its process cost in memory, each once for a trace. */
+export function sharedParts({ process, scope }: StoredSpan): readonly (readonly [object, number])[] {
+  return [
+    [process, 96 + process.service.length + attributeBytes(process.attributes)],
+    [scope, 64 + scope.name.length + scope.version.length],
+  ];
+}
+
+/** What a span by itself costs in memory, roughly: objects and headers by count, text by length. */
 export function estimateBytes(span: StoredSpan): number {
   let bytes = 480 + 2 * span.name.length + span.traceState.length;
   bytes += attributeBytes(span.attributes);

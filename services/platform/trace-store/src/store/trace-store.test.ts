@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { fromOtlp } from "../otlp/from-otlp.js";
 import { orderSpans, type SampleSpan, sampleRequest } from "../testing/sample-order.js";
-import { estimateBytes, type StoredSpan } from "./span.js";
+import type { StoredSpan } from "./span.js";
 import { createTraceStore, type TraceStore } from "./trace-store.js";
 
 const startMs = 1_700_000_000_000;
@@ -21,7 +21,9 @@ function fill(store: TraceStore, n: number): void {
 }
 
 test("the oldest trace goes first when the memory is used up, whole, and its operations with it", () => {
-  const one = spansOf(idOf(1)).reduce((sum, span) => sum + estimateBytes(span), 256);
+  const sample = createTraceStore({ maxBytes: 1e6 });
+  fill(sample, 1);
+  const one = sample.stats.bytes;
   const store = createTraceStore({ maxBytes: one * 3.5, maxTraceBytes: one * 2 });
   store.add(spansOf(idOf(1), [{ id: 1, service: "only-here", name: "x", fromMs: 0, toMs: 1 }])[0] ?? fail());
   for (let n = 2; n <= 6; n++) fill(store, n);
@@ -43,9 +45,10 @@ test("a span that comes late joins its trace", () => {
 
 test("a span sent twice counts once", () => {
   const store = createTraceStore({ maxBytes: 1e6 });
-  fill(store, 1);
+  const spans = spansOf(idOf(1));
+  for (const span of spans) store.add(span);
   const before = store.stats;
-  fill(store, 1);
+  for (const span of spans) store.add({ ...span });
   expect(store.stats).toEqual(before);
 });
 
@@ -63,6 +66,24 @@ test("one trace can't push out all others: beyond its share its spans are refuse
   expect(taken.length).toBeGreaterThan(10);
   expect(taken.length).toBeLessThan(500);
   expect(store.get(idOf(1))).toBeDefined();
+});
+
+test("what the spans of a process share counts too: huge resources can't fill the memory", () => {
+  const store = createTraceStore({ maxBytes: 1_000_000 });
+  for (let n = 1; n <= 200; n++) {
+    const [span] = spansOf(idOf(n), [
+      { id: 1, service: `service-${n}-${"x".repeat(50_000)}`, name: "x", fromMs: 0, toMs: 1 },
+    ]);
+    store.add(span ?? fail());
+  }
+  const kept = store.services().reduce((sum, service) => sum + service.length, 0);
+  expect(kept).toBeLessThan(1_000_000);
+  expect(store.stats.traces).toBeGreaterThan(5);
+  expect(
+    store.add(
+      spansOf(idOf(999), [{ id: 1, service: "y".repeat(300_000), name: "x", fromMs: 0, toMs: 1 }])[0] ?? fail(),
+    ),
+  ).toBe(false);
 });
 
 test("a search asks one span to meet everything", () => {

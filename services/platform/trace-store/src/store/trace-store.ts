@@ -1,6 +1,6 @@
 import { dependenciesOf, type Edge } from "./dependencies.js";
 import { findTraces, type TraceQuery } from "./find-traces.js";
-import { estimateBytes, type SpanKind, type StoredSpan, type StoredTrace } from "./span.js";
+import { estimateBytes, type SpanKind, type StoredSpan, type StoredTrace, sharedParts } from "./span.js";
 
 /** An operation of a service. */
 export interface Operation {
@@ -35,6 +35,8 @@ interface KeptTrace {
   readonly traceId: string;
   /** By span id and kind: a client and a server may share an id (Zipkin's way). */
   readonly byKey: Map<string, StoredSpan>;
+  /** What its spans share, counted once. */
+  readonly shared: Set<object>;
   startUs: number;
   bytes: number;
 }
@@ -67,7 +69,7 @@ export function createTraceStore(options: TraceStoreOptions): TraceStore {
   const traceFor = (traceId: string): KeptTrace => {
     let trace = traces.get(traceId);
     if (trace === undefined) {
-      trace = { traceId, byKey: new Map(), startUs: Number.POSITIVE_INFINITY, bytes: traceOverhead };
+      trace = { traceId, byKey: new Map(), shared: new Set(), startUs: Number.POSITIVE_INFINITY, bytes: traceOverhead };
       traces.set(traceId, trace);
       bytes += traceOverhead;
     }
@@ -77,11 +79,15 @@ export function createTraceStore(options: TraceStoreOptions): TraceStore {
   return {
     add(span) {
       const cost = estimateBytes(span);
-      if ((traces.get(span.traceId)?.bytes ?? traceOverhead) + cost > maxTraceBytes) return false;
+      const known = traces.get(span.traceId);
+      const brought = sharedParts(span).filter(([part]) => known?.shared.has(part) !== true);
+      const sharedCost = brought.reduce((sum, [, partBytes]) => sum + partBytes, 0);
+      if ((known?.bytes ?? traceOverhead) + cost + sharedCost > maxTraceBytes) return false;
       const trace = traceFor(span.traceId);
+      for (const [part] of brought) trace.shared.add(part);
       const key = `${span.spanId}/${span.kind}`;
       const before = trace.byKey.get(key);
-      const change = cost - (before === undefined ? 0 : estimateBytes(before));
+      const change = sharedCost + cost - (before === undefined ? 0 : estimateBytes(before));
       if (before === undefined) spans++;
       else operations.remove(before);
       operations.add(span);
