@@ -115,6 +115,21 @@ test("a route is told to the clients that it is for, and its outcome is reported
   expect(shop.responses).toHaveLength(1);
 });
 
+test("a route that names no Service (any more) is reported with no outcome, so that what was said of it is taken back", async () => {
+  const source = new MemorySource();
+  await using plane = startControlPlane({ source });
+  source.apply(serviceIs("catalog"), routeIs("r", { parents: [{ name: "gateway" }], rules: [] }));
+  source.sync();
+  await plane.port();
+  await eventually(() => plane.outcomes.size === 1, soon);
+  expect([...plane.outcomes]).toEqual([["shop/r", []]]);
+});
+
+test("a backend without a name is found when its object is read, where it stops nothing but that object", () => {
+  const rules = [{ backendRefs: [{ name: "", port: 1 }] }];
+  expect(() => routeIs("r", { rules })).toThrow('"shop/"');
+});
+
 test("a replica that knows nothing yet refuses, so that nobody's clusters are emptied by a restart", async () => {
   const source = new MemorySource();
   await using first = startControlPlane({ source });

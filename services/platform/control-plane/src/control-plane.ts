@@ -72,6 +72,10 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
     changed(changes) {
       const touched = changes.map((change) => index.apply(change));
       if (state.value.t === "listing") state.set({ t: "listing", waitingFor: source.waitingFor() });
+      // No Service speaks for these; what was once said of them, perhaps by an earlier process, is taken back.
+      for (const { kind, key, value } of changes) {
+        if (kind === "route" && value?.parents.length === 0) status.report(key, [], value);
+      }
       publisher.touch(
         touched.flatMap(({ services }) => [...services]),
         touched.some(({ urgent }) => urgent),

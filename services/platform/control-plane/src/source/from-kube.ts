@@ -11,7 +11,7 @@ import type {
   Service,
 } from "@weft/kube";
 import type { EndpointGroup, EndpointState, MeshEndpoint, NodePlace } from "../model/endpoints.js";
-import { routeKey, serviceKey } from "../model/keys.js";
+import { keyParts, routeKey, serviceKey } from "../model/keys.js";
 import type {
   Grant,
   HeaderChange,
@@ -139,12 +139,13 @@ function changeOf(change: NonNullable<GrpcRouteFilter["requestHeaderModifier"]>)
   return { set: change.set ?? [], add: change.add ?? [], remove: change.remove ?? [] };
 }
 
+/** Throws for one that names nothing: the schema forbids it, and nothing after this could stand it. */
 function backendOf(backend: GrpcBackendRef, namespace: string): RouteBackend {
+  const named = keyParts(serviceKey(backend.namespace ?? namespace, backend.name));
   return {
     group: backend.group ?? "",
     kind: backend.kind ?? "Service",
-    namespace: backend.namespace ?? namespace,
-    name: backend.name,
+    ...named,
     port: backend.port,
     weight: backend.weight ?? 1,
     filters: (backend.filters ?? []).map(filterOf),
