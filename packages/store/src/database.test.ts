@@ -161,3 +161,12 @@ test.each(["the server goes away", "the caller gives up"])(
     expect(isCommitOutcomeUnknown(await known)).toBe(false);
   },
 );
+
+test("a named statement is parsed once on a connection, and runs in transactions too", async () => {
+  await using home = await startTestDatabase();
+  await using database = createDatabase({ url: home.url, maxConnections: 1 });
+  const double = { name: "double", text: "SELECT $1::int * 2 AS n" };
+  for (const n of [1, 2]) expect(await database.query(double, [n])).toEqual([{ n: 2 * n }]);
+  expect(await database.transaction((tx) => tx.query(double, [3]))).toEqual([{ n: 6 }]);
+  expect(await database.query("SELECT name FROM pg_prepared_statements")).toEqual([{ name: "double" }]);
+});

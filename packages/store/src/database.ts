@@ -16,9 +16,18 @@ import { type CallBounds, longestStatementMs, statementTimeoutMs } from "./call-
 import type { Row } from "./columns.js";
 import { CommitOutcomeUnknown, fromPostgresError, isConnectionLoss, isWorthRerunning } from "./postgres-errors.js";
 
+/**
+ * A statement that each connection parses and plans once, under its name: one name is one text for ever. For the few statements on a hot
+ * path whose planning would cost more than their work.
+ */
+export interface NamedStatement {
+  readonly name: string;
+  readonly text: string;
+}
+
 /** Runs SQL. Every error is a ConnectError, see {@link fromPostgresError}. */
 export interface Queries {
-  query(sql: string, values?: readonly unknown[]): Promise<readonly Row[]>;
+  query(sql: string | NamedStatement, values?: readonly unknown[]): Promise<readonly Row[]>;
 }
 
 /** Queries inside one transaction. Of no use after it. */
@@ -60,7 +69,7 @@ export interface Database extends AsyncDisposable {
   /** Whether it can be reached. While it cannot, a background task tries again with back-off and says why. */
   readonly state: Watch<DatabaseState>;
   /** Runs one statement by itself. */
-  query(sql: string, values?: readonly unknown[], bounds?: CallBounds): Promise<readonly Row[]>;
+  query(sql: string | NamedStatement, values?: readonly unknown[], bounds?: CallBounds): Promise<readonly Row[]>;
   /**
    * Runs `work` in a transaction: commits what it did when it resolves, undoes it when it rejects. After a serialization failure or a
    * deadlock the whole is run again, so `work` must do nothing outside that cannot be done twice.
@@ -128,8 +137,12 @@ class PooledDatabase implements Database {
     return this.#state;
   }
 
-  async query(sql: string, values: readonly unknown[] = [], bounds: CallBounds = {}): Promise<readonly Row[]> {
-    return this.#withConnection(bounds, async (client) => rowsOf(await client.query(sql, [...values])));
+  async query(
+    sql: string | NamedStatement,
+    values: readonly unknown[] = [],
+    bounds: CallBounds = {},
+  ): Promise<readonly Row[]> {
+    return this.#withConnection(bounds, async (client) => rowsOf(await run(client, sql, values)));
   }
 
   async transaction<T>(work: (tx: Transaction) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
@@ -271,7 +284,7 @@ async function inTransaction<T>(
     async query(sql, values = []) {
       if (!open) throw new Error("store: a transaction was used after its end");
       try {
-        return rowsOf(await client.query(sql, [...values]));
+        return rowsOf(await run(client, sql, values));
       } catch (error) {
         throw fromPostgresError(error);
       }
@@ -299,6 +312,10 @@ async function inTransaction<T>(
   if (answer !== "COMMIT")
     throw new Error("store: a failed statement was ignored inside a transaction: nothing was committed");
   return result;
+}
+
+function run(client: pg.PoolClient, sql: string | NamedStatement, values: readonly unknown[]): Promise<pg.QueryResult> {
+  return typeof sql === "string" ? client.query(sql, [...values]) : client.query({ ...sql, values: [...values] });
 }
 
 function rowsOf(result: pg.QueryResult): readonly Row[] {

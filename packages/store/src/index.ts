@@ -5,6 +5,7 @@ export {
   type Database,
   type DatabaseOptions,
   type DatabaseState,
+  type NamedStatement,
   type Queries,
   type Transaction,
   type TransactionOptions,

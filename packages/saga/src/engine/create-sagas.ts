@@ -11,7 +11,7 @@ import {
 } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { context, type Meter, metrics, type Tracer, trace } from "@opentelemetry/api";
-import { type Clock, type Logger, Scope, silentLogger, sleep, systemClock, WatchSource } from "@weft/foundation";
+import { type Clock, type Logger, Scope, silentLogger, sleep, systemClock, type Watch } from "@weft/foundation";
 import { currentCallScope } from "@weft/mesh";
 import {
   type CallBounds,
@@ -26,15 +26,16 @@ import { phaseOf, type SagaRow } from "../rows/saga-row.js";
 import { type Claimed, createSagaRows, type NewSaga, type SagaRows } from "../rows/saga-rows.js";
 import { encodeJournal, parseJournal } from "../state/journal.js";
 import { afterTakeover, noProgress, type Progress } from "../state/progress.js";
-import { isFinal } from "../state/saga-state.js";
 import { createSagaInstruments, type SagaInstruments } from "../telemetry/instruments.js";
 import { keepTrace, parseTrace } from "../telemetry/trace-context.js";
 import { createBatcher } from "./batcher.js";
 import { createLease, type OwnLease } from "./lease.js";
 import { createResults } from "./messages.js";
+import { Observer } from "./observer.js";
 import { planFrom } from "./plan-write.js";
-import { type RunEnd, type RunStart, type RunSupport, runSaga } from "./run.js";
+import { type RunStart, type RunSupport, runSaga } from "./run.js";
 import type { CancelAnswer, SagaAlarm, SagaOutcome, SagaRequest, Sagas, SagaView } from "./sagas.js";
+import { Waiting } from "./waiting.js";
 import { Worker } from "./worker.js";
 
 export interface SagasOptions {
@@ -89,15 +90,9 @@ class SagaEngine implements Sagas {
   readonly #stopping = new AbortController();
   readonly #stop = new AbortController();
   readonly #running = new Map<string, Promise<void>>();
-  readonly #ends = new Map<string, Set<(end: RunEnd) => void>>();
-  readonly #alarms = new WatchSource<readonly SagaAlarm[]>([]);
+  readonly #waiting: Waiting;
+  readonly #observer: Observer;
   readonly #insert: (saga: NewSaga) => Promise<number | "taken">;
-  #open: readonly {
-    readonly name: string;
-    readonly version: number;
-    readonly state: string;
-    readonly count: number;
-  }[] = [];
   #working = false;
 
   constructor(options: SagasOptions) {
@@ -117,7 +112,15 @@ class SagaEngine implements Sagas {
     this.#rows = rows;
     this.#lease = createLease(randomUUID(), leaseMs, clock);
     this.#instruments = createSagaInstruments(options.meter ?? metrics.getMeter("@weft/saga"));
-    this.#observeGauges();
+    this.#observer = new Observer({
+      rows,
+      clock,
+      logger,
+      instruments: this.#instruments,
+      observeMs: options.observeMs ?? 15_000,
+      keepEndedMs: options.keepEndedMs ?? 30 * 24 * 3_600_000,
+      isKnown: (version) => this.#definitionOf(version) !== undefined,
+    });
     // One for each run that is under way: as many as there are, and each removes itself.
     setMaxListeners(0, this.#stopping.signal, this.#stop.signal);
     this.#support = {
@@ -150,6 +153,14 @@ class SagaEngine implements Sagas {
       },
       { atOnce: 2, mostItems: 100 },
     );
+    this.#waiting = new Waiting({
+      rows,
+      notifications,
+      clock,
+      pollMs,
+      definitionOf: (row) => this.#definitionOf(row),
+      isRunning: (id) => this.#running.has(id),
+    });
     this.#worker = new Worker({
       rows,
       database,
@@ -167,8 +178,8 @@ class SagaEngine implements Sagas {
     });
   }
 
-  get alarms(): WatchSource<readonly SagaAlarm[]> {
-    return this.#alarms;
+  get alarms(): Watch<readonly SagaAlarm[]> {
+    return this.#observer.alarms;
   }
 
   async start<D extends SagaDefinition>(definition: D, request: SagaRequest<D>, bounds?: CallBounds): Promise<void> {
@@ -227,49 +238,7 @@ class SagaEngine implements Sagas {
     id: string,
     bounds: CallBounds = {},
   ): Promise<SagaOutcome<ResultsOf<D>>> {
-    const { signal } = bounds;
-    const found = new WatchSource<SagaOutcome<ResultsOf<D>> | undefined>(undefined);
-    const look = new WatchSource(0);
-    const onEnd = (end: RunEnd): void => {
-      const progress = end.t === "ended" ? end.progress : undefined;
-      // What ran here under another version of the definition is read from its row.
-      if (end.t === "ended" && progress !== undefined) look.set(look.value + 1);
-    };
-    const ends = this.#ends.get(id) ?? new Set();
-    this.#ends.set(id, ends.add(onEnd));
-    using _told = this.#options.notifications?.subscribe(id, () => look.set(look.value + 1));
-    try {
-      for (let watched = false; found.value === undefined; ) {
-        const at = look.value;
-        const local = this.#running.has(id);
-        if (!local || at > 0) {
-          const row = watched || local ? await this.#rows.find(id) : await this.#rows.watch(id);
-          watched ||= !local;
-          if (row === undefined || row.name !== definition.name)
-            throw new ConnectError(`saga ${JSON.stringify(id)}: there is none`, Code.NotFound);
-          const outcome = this.#outcomeOf(definition, row);
-          if (outcome !== undefined) return outcome;
-        }
-        const pause = new AbortController();
-        const onAbort = (): void => pause.abort();
-        signal?.addEventListener("abort", onAbort, { once: true });
-        try {
-          signal?.throwIfAborted();
-          // Woken by its end here, by a notification, or after a while.
-          await Promise.race([
-            look.until((count) => count > at, pause.signal),
-            sleep(this.#options.pollMs ?? 1_000, { clock: this.#clock, signal: pause.signal }),
-          ]).catch(() => signal?.throwIfAborted());
-        } finally {
-          signal?.removeEventListener("abort", onAbort);
-          pause.abort();
-        }
-      }
-      return found.value;
-    } finally {
-      ends.delete(onEnd);
-      if (ends.size === 0) this.#ends.delete(id);
-    }
+    return this.#waiting.outcome(definition, id, bounds.signal);
   }
 
   async query<D extends SagaDefinition>(definition: D, id: string): Promise<SagaView<D> | undefined> {
@@ -332,7 +301,7 @@ class SagaEngine implements Sagas {
     await using search = new Scope();
     lease.spawn((ending) => this.#worker.keepLease(ending));
     search.spawn((ending) => this.#worker.findWork(ending));
-    search.spawn((ending) => this.#observe(ending));
+    search.spawn((ending) => this.#observer.observe(ending));
     await Promise.race([aborted(signal), lease.failed, search.failed]);
     this.#stopping.abort();
     search.abort();
@@ -526,68 +495,7 @@ class SagaEngine implements Sagas {
           // Who waits looks by itself, a little later.
         });
     }
-    // Only now: whoever is told finds it gone from here.
-    queueMicrotask(() => {
-      for (const onEnd of this.#ends.get(start.sagaId) ?? []) onEnd(end);
-    });
-  }
-
-  #outcomeOf<D extends SagaDefinition>(definition: D, row: SagaRow): SagaOutcome<ResultsOf<D>> | undefined {
-    if (row.state === "parked") return { t: "parked", reason: row.parkedReason ?? "" };
-    if (!isFinal(row.state)) return undefined;
-    const progress = parseJournal(phaseOf(row), row.journal);
-    if (row.state === "completed") {
-      const own = this.#definitionOf(row) ?? definition;
-      return { t: "completed", results: fromResults<ResultsOf<D>>(createResults(own).all(progress)) };
-    }
-    return {
-      t: "compensated",
-      failure: progress.failure ?? { step: "", code: Code.Unknown, message: "", details: [] },
-    };
-  }
-
-  /** Counts what is open, raises alarms, removes what is old. */
-  async #observe(signal: AbortSignal): Promise<void> {
-    const { observeMs = 15_000, keepEndedMs = 30 * 24 * 3_600_000 } = this.#options;
-    while (!signal.aborted) {
-      try {
-        this.#open = await this.#rows.counts();
-        this.#alarms.set(this.#alarmsNow());
-        for (let removed = 1_000; removed === 1_000 && !signal.aborted; ) removed = await this.#rows.prune(keepEndedMs);
-        await this.#rows.forgetWorkers();
-      } catch (error) {
-        if (!signal.aborted) this.#logger.debug("sagas could not be counted", { error });
-      }
-      await sleep(observeMs, { clock: this.#clock, signal }).catch(() => {
-        // Aborted: the loop's condition ends it.
-      });
-    }
-  }
-
-  #alarmsNow(): readonly SagaAlarm[] {
-    const alarms: SagaAlarm[] = [];
-    for (const { name, version, state, count } of this.#open) {
-      if (state === "parked") alarms.push({ t: "parked", name, version, count });
-      else if (this.#definitionOf({ name, version }) === undefined)
-        alarms.push({ t: "unknown-version", name, version, count });
-    }
-    const before = new Set(this.#alarms.value.map((alarm) => `${alarm.t} ${alarm.name} ${alarm.version}`));
-    for (const alarm of alarms) {
-      if (before.has(`${alarm.t} ${alarm.name} ${alarm.version}`)) continue;
-      const { t, name, version, count } = alarm;
-      this.#logger.error("sagas need attention", { alarm: t, name, version, count });
-    }
-    return alarms;
-  }
-
-  #observeGauges(): void {
-    this.#instruments.open.addCallback((result) => {
-      for (const { name, version, state, count } of this.#open) result.observe(count, { saga: name, version, state });
-    });
-    this.#instruments.alarms.addCallback((result) => {
-      for (const { t, name, version, count } of this.#alarms.value)
-        result.observe(count, { alarm: t, saga: name, version });
-    });
+    this.#waiting.ended(start.sagaId, start.definition, end);
   }
 }
 

@@ -1,4 +1,4 @@
-import { column, type Database, type Queries, type Row } from "@weft/store";
+import { column, type Database, type NamedStatement, type Queries, type Row } from "@weft/store";
 import type { SagaPhase, SagaState } from "../state/saga-state.js";
 import { optionalText, parseSagaRow, type SagaRow, sagaColumns } from "./saga-row.js";
 
@@ -105,6 +105,18 @@ export function createSagaRows(database: Database, nowMs?: () => number): SagaRo
   const now = "coalesce($1::timestamptz, now())";
   const epochMs = `(extract(epoch FROM ${now}) * 1000)::float8 AS now_ms`;
 
+  const insertSql: NamedStatement = {
+    name: "weft-saga-insert",
+    text: `INSERT INTO weft_sagas AS s (saga_id, name, version, state, step, pivot_begun, input, journal, principal, trace_parent, trace_state,
+           owner, fence, revision, due_at, created_at, updated_at)
+         SELECT u.saga_id, u.name, u.version, 'running', u.step, u.pivot_begun, u.input, u.journal, u.principal, u.trace_parent, u.trace_state,
+           u.owner, 1, 1, ${now}, ${now}, ${now}
+         FROM unnest($2::text[], $3::text[], $4::int[], $5::text[], $6::bool[], $7::bytea[], $8::bytea[], $9::text[], $10::text[], $11::text[], $12::text[])
+           AS u(saga_id, name, version, step, pivot_begun, input, journal, principal, trace_parent, trace_state, owner)
+         ON CONFLICT (saga_id) DO NOTHING
+         RETURNING s.saga_id, ${epochMs}`,
+  };
+
   const claim = async (picked: string, values: readonly unknown[], worker: string): Promise<readonly Claimed[]> => {
     const rows = await database.query(
       `WITH picked AS MATERIALIZED (${picked}), quick AS (SELECT ${unflushed})
@@ -118,30 +130,20 @@ export function createSagaRows(database: Database, nowMs?: () => number): SagaRo
 
   return {
     async insert(sagas, queries = database) {
-      const rows = await queries.query(
-        `INSERT INTO weft_sagas AS s (saga_id, name, version, state, step, pivot_begun, input, journal, principal, trace_parent, trace_state,
-           owner, fence, revision, due_at, created_at, updated_at)
-         SELECT u.saga_id, u.name, u.version, 'running', u.step, u.pivot_begun, u.input, u.journal, u.principal, u.trace_parent, u.trace_state,
-           u.owner, 1, 1, ${now}, ${now}, ${now}
-         FROM unnest($2::text[], $3::text[], $4::int[], $5::text[], $6::bool[], $7::bytea[], $8::bytea[], $9::text[], $10::text[], $11::text[], $12::text[])
-           AS u(saga_id, name, version, step, pivot_begun, input, journal, principal, trace_parent, trace_state, owner)
-         ON CONFLICT (saga_id) DO NOTHING
-         RETURNING s.saga_id, ${epochMs}`,
-        [
-          time(),
-          sagas.map((s) => s.sagaId),
-          sagas.map((s) => s.name),
-          sagas.map((s) => s.version),
-          sagas.map((s) => s.step),
-          sagas.map((s) => s.pivotBegun),
-          sagas.map((s) => buffer(s.input)),
-          sagas.map((s) => buffer(s.journal)),
-          sagas.map((s) => s.principal ?? null),
-          sagas.map((s) => s.traceParent ?? null),
-          sagas.map((s) => s.traceState ?? null),
-          sagas.map((s) => s.owner ?? null),
-        ],
-      );
+      const rows = await queries.query(insertSql, [
+        time(),
+        sagas.map((s) => s.sagaId),
+        sagas.map((s) => s.name),
+        sagas.map((s) => s.version),
+        sagas.map((s) => s.step),
+        sagas.map((s) => s.pivotBegun),
+        sagas.map((s) => buffer(s.input)),
+        sagas.map((s) => buffer(s.journal)),
+        sagas.map((s) => s.principal ?? null),
+        sagas.map((s) => s.traceParent ?? null),
+        sagas.map((s) => s.traceState ?? null),
+        sagas.map((s) => s.owner ?? null),
+      ]);
       return new Map(rows.map((row) => [column.text(row, "saga_id"), numberOf(row, "now_ms")]));
     },
 
@@ -172,7 +174,7 @@ export function createSagaRows(database: Database, nowMs?: () => number): SagaRo
     },
 
     async find(sagaId, queries = database) {
-      const [row] = await queries.query(`SELECT ${sagaColumns} FROM weft_sagas s WHERE s.saga_id = $1`, [sagaId]);
+      const [row] = await queries.query(findSql, [sagaId]);
       return row === undefined ? undefined : parseSagaRow(row);
     },
 
@@ -327,6 +329,11 @@ function valuesOf(write: SagaWrite): readonly unknown[] {
   ];
 }
 
+const findSql: NamedStatement = {
+  name: "weft-saga-find",
+  text: `SELECT ${sagaColumns} FROM weft_sagas s WHERE s.saga_id = $1`,
+};
+
 const nowSql = "coalesce($1::timestamptz, now())";
 const returned = "RETURNING s.saga_id, s.cancel_reason, s.watched";
 
@@ -334,12 +341,15 @@ const one = (name: string): string => {
   const at = fields.findIndex(([field]) => field === name);
   return `$${at + 3}::${fields[at]?.[1]}`;
 };
-const writeOneSql = `UPDATE weft_sagas s SET ${assignments(one, nowSql)} WHERE ${conditions(one)} ${returned}`;
+const writeOneText = `UPDATE weft_sagas s SET ${assignments(one, nowSql)} WHERE ${conditions(one)} ${returned}`;
 
 const many = (name: string): string => `u.${name}`;
-const writeManySql = `UPDATE weft_sagas s SET ${assignments(many, nowSql)}
+const writeManyText = `UPDATE weft_sagas s SET ${assignments(many, nowSql)}
   FROM unnest(${fields.map(([, type], index) => `$${index + 3}::${type}[]`).join(", ")}) AS u(${fields.map(([name]) => name).join(", ")})
   WHERE ${conditions(many)} ${returned}`;
+
+const writeOneSql: NamedStatement = { name: "weft-saga-write", text: writeOneText };
+const writeManySql: NamedStatement = { name: "weft-saga-writes", text: writeManyText };
 
 function writeOne(queries: Queries, time: Date | null, worker: string, write: SagaWrite): Promise<readonly Row[]> {
   return queries.query(writeOneSql, [time, worker, ...valuesOf(write)]);

@@ -30,6 +30,7 @@ export const callFaults = [
 export type Fault =
   | {
       readonly t: "call";
+      /** Which order, counted around. */
       readonly order: number;
       readonly step: RemoteStep;
       readonly kind: "run" | "compensate" | "ask";
@@ -63,23 +64,27 @@ const callFault: fc.Arbitrary<Fault> = fc.record({
   t: fc.constant("call" as const),
   order: fc.integer({ min: 0, max: 2 }),
   step: fc.constantFrom(...remoteSteps),
-  kind: fc.constantFrom("run" as const, "run" as const, "compensate" as const, "ask" as const),
-  nth: fc.integer({ min: 0, max: 1 }),
+  kind: fc.oneof(
+    { weight: 5, arbitrary: fc.constant("run" as const) },
+    { weight: 2, arbitrary: fc.constant("compensate" as const) },
+    { weight: 1, arbitrary: fc.constant("ask" as const) },
+  ),
+  nth: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: 2 }) }),
   what: fc.constantFrom(...callFaults),
   forMs: fc.integer({ min: 10, max: 3_000 }),
 });
 
 const writeFault: fc.Arbitrary<Fault> = fc.record({
   t: fc.constant("write" as const),
-  process: fc.integer({ min: 0, max: 3 }),
-  nth: fc.integer({ min: 0, max: 12 }),
+  process: fc.integer({ min: 0, max: 2 }),
+  nth: fc.integer({ min: 0, max: 15 }),
   what: fc.constantFrom("crash before" as const, "crash after" as const, "lost before" as const, "lost after" as const),
 });
 
 /** Any shop, any orders, any few faults. */
 export const anySchedule: fc.Arbitrary<Schedule> = fc.record({
-  stock: fc.integer({ min: 0, max: 4 }),
-  orders: fc.array(order, { minLength: 1, maxLength: 3 }),
+  stock: fc.integer({ min: 0, max: 5 }),
+  orders: fc.array(order, { minLength: 1, maxLength: 3, size: "max" }),
   faults: fc.array(fc.oneof({ weight: 3, arbitrary: callFault }, { weight: 1, arbitrary: writeFault }), {
     maxLength: 6,
   }),

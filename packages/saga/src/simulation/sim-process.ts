@@ -41,7 +41,8 @@ export class SimProcess {
     };
     this.database = {
       state: net.database.state,
-      query: (sql, values) => this.#send(sql, () => net.database.query(sql, values)),
+      query: (sql, values) =>
+        this.#send(typeof sql === "string" ? sql : sql.text, () => net.database.query(sql, values)),
       transaction: (work, options) =>
         this.#send("UPDATE transaction", () =>
           net.database.transaction((tx) => this.#inside(tx, work), {

@@ -286,7 +286,11 @@ class Simulation {
     this.#calls.set(name, nth + 1);
     const fault = this.#schedule.faults.find(
       (f): f is Extract<Fault, { t: "call" }> =>
-        f.t === "call" && f.order === order && f.step === step && f.kind === kind && f.nth === nth,
+        f.t === "call" &&
+        f.order % this.#schedule.orders.length === order &&
+        f.step === step &&
+        f.kind === kind &&
+        f.nth === nth,
     );
     if (fault !== undefined) this.#fired += 1;
     const never = new Promise<never>(() => {});
