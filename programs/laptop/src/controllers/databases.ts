@@ -39,6 +39,8 @@ export function startDatabases(options: {
 }): Databases {
   const { client, pods, services, secrets, adminUrl } = options;
   const ready = new WatchSource<ReadonlySet<string>>(new Set());
+  /** What each Secret held: one that is deleted comes back as it was, since Pods still run on it and rows are encrypted under its key. */
+  const issued = new Map<string, SecretData>();
   const scope = new Scope();
   scope.use(
     startController({
@@ -61,7 +63,8 @@ export function startDatabases(options: {
             againMs = 500;
             return;
           }
-          await ensure({ client, admin, host, wanted, signal });
+          const data = await ensure({ client, admin, host, wanted, before: issued.get(key), signal });
+          if (data !== undefined) issued.set(key, data);
           ready.set(new Set([...ready.value, key]));
           options.logger.info("database ready", { database: wanted.name });
         });
@@ -107,41 +110,48 @@ export function wantedDatabases(pods: Iterable<Pod>): readonly Wanted[] {
   return [...wanted.values()];
 }
 
+/** What a database's Secret holds, as base64. */
+interface SecretData extends Readonly<Record<string, string>> {
+  readonly url: string;
+  readonly "data-key": string;
+}
+
+/** Makes sure of a database and its Secret, and gives what that holds; `undefined` for a Secret of somebody else. */
 async function ensure(options: {
   readonly client: KubeClient;
   readonly admin: string;
   readonly host: string;
   readonly wanted: Wanted;
+  readonly before: SecretData | undefined;
   readonly signal: AbortSignal;
-}): Promise<void> {
-  const { client, admin, wanted, signal } = options;
+}): Promise<SecretData | undefined> {
+  const { client, admin, wanted, before, signal } = options;
   const ref = { name: wanted.secret, namespace: wanted.namespace };
   const found = await client.get(kinds.secret, ref, { signal }).catch((error: unknown) => {
     if (isKubeError(error, "not-found")) return undefined;
     throw error;
   });
   // A Secret that somebody else made leads to a database of theirs.
-  if (found !== undefined && found.metadata.labels?.[databaseLabel] === undefined) return;
-  const known = decodeSecret(found?.data)["url"];
+  if (found !== undefined && found.metadata.labels?.[databaseLabel] === undefined) return undefined;
+  const known = decodeSecret(found?.data ?? before)["url"];
   const password =
     known === undefined
       ? randomBytes(passwordBytes).toString("base64url")
       : decodeURIComponent(new URL(known).password);
   const url = new URL(await ensureOwnDatabase({ adminUrl: admin, name: wanted.name, password }));
   url.hostname = options.host;
+  const data: SecretData = {
+    url: base64(url.href),
+    "data-key":
+      found?.data?.["data-key"] ?? before?.["data-key"] ?? base64(randomBytes(dataKeyBytes).toString("base64")),
+  };
   if (found === undefined) {
-    await client.create(
-      kinds.secret,
-      {
-        metadata: { ...ref, labels: { [databaseLabel]: wanted.name } },
-        type: "Opaque",
-        data: { url: base64(url.href), "data-key": base64(randomBytes(dataKeyBytes).toString("base64")) },
-      },
-      { signal },
-    );
-  } else if (known !== url.href) {
-    await client.patch(kinds.secret, ref, { t: "merge", body: { data: { url: base64(url.href) } } }, { signal });
+    const metadata = { ...ref, labels: { [databaseLabel]: wanted.name } };
+    await client.create(kinds.secret, { metadata, type: "Opaque", data }, { signal });
+  } else if (found.data?.["url"] !== data.url || found.data["data-key"] !== data["data-key"]) {
+    await client.patch(kinds.secret, ref, { t: "merge", body: { data } }, { signal });
   }
+  return data;
 }
 
 /** The name under which Pods reach the server at an address: the Service that selects its Pod. */
