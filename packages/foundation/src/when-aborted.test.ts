@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { expect, test } from "vitest";
 import { whenAborted } from "./when-aborted.js";
 
@@ -33,4 +34,18 @@ test("who has left is not told, not even when another's listener made it leave",
   const second = whenAborted(controller.signal, () => void told.push("second"));
   controller.abort();
   expect(told).toEqual(["first"]);
+});
+
+test("the listener goes with the last who waits, and comes again with the next", () => {
+  const { signal } = new AbortController();
+  for (let round = 0; round < 2; round += 1) {
+    const first = whenAborted(signal, () => {});
+    const second = whenAborted(signal, () => {});
+    expect(getEventListeners(signal, "abort")).toHaveLength(1);
+    first[Symbol.dispose]();
+    expect(getEventListeners(signal, "abort")).toHaveLength(1);
+    second[Symbol.dispose]();
+    second[Symbol.dispose]();
+    expect(getEventListeners(signal, "abort")).toHaveLength(0);
+  }
 });
