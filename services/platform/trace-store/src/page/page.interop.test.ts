@@ -116,6 +116,18 @@ describe.skipIf(chromiumPath === undefined)("the trace page in Chromium (needs /
     expect(await page.getByRole("treeitem").count()).toBe(orderSpans.length);
     const focused = await page.evaluate(() => getComputedStyle(document.activeElement ?? document.body).outlineStyle);
     expect(focused).toBe("solid");
+    await page.keyboard.press("/");
+    await page.waitForSelector(".search select:focus");
+    expect(new URL(page.url()).pathname).toBe("/");
+  });
+
+  test("in a narrow window each row still says which service it is", async () => {
+    await page.setViewportSize({ width: 390, height: 800 });
+    await page.goto(`${store.queryUrl}/trace/${order}`);
+    await page.waitForSelector(".rows .row");
+    for (const service of await page.locator(".rows .service").all()) expect(await service.isVisible()).toBe(true);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0);
+    await page.setViewportSize({ width: 1280, height: 720 });
   });
 
   test("a link to a span opens it", async () => {

@@ -34,7 +34,7 @@ document.addEventListener("click", (event) => {
   scrollTo(0, 0);
 });
 
-/** Arrow keys find the tree from anywhere on the page; a slash puts the cursor into the search. */
+/** Arrow keys find the tree from anywhere on the page; a slash goes to the search, from a trace too. */
 document.addEventListener("keydown", (event) => {
   if (document.activeElement === document.body && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
     const row = document.querySelector<HTMLElement>('.rows [tabindex="0"]');
@@ -44,10 +44,10 @@ document.addEventListener("keydown", (event) => {
   }
   if (event.key !== "/" || event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement)
     return;
-  const field = document.querySelector<HTMLElement>(".search select");
-  if (field === null) return;
   event.preventDefault();
-  field.focus();
+  const field = document.querySelector<HTMLElement>(".search select");
+  if (field === null) go("/#search");
+  else field.focus();
 });
 
 addEventListener("popstate", show);

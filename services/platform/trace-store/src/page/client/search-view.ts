@@ -27,6 +27,7 @@ export async function showSearch(main: HTMLElement, go: (address: string) => voi
     }),
     results,
   );
+  if (location.hash === "#search") main.querySelector<HTMLElement>(".search select")?.focus();
   const found = await find(search, services.data, signal);
   if (signal.aborted) return;
   results.replaceChildren(
