@@ -4,7 +4,7 @@
 export function expand(text: string, variables: Readonly<Record<string, string>>): string {
   return text.replace(/\$(\$|\(([^()\s]+)\))/g, (whole, kind: string, name: string | undefined) => {
     if (kind === "$") return "$";
-    return name === undefined ? whole : (variables[name] ?? whole);
+    return name === undefined || !Object.hasOwn(variables, name) ? whole : (variables[name] ?? whole);
   });
 }
 

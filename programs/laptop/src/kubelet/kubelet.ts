@@ -10,6 +10,7 @@ import { type PodMachine, PodWorker } from "./pod-worker.js";
 /** Statuses that change in quick succession are written once. */
 const statusDelayMs = 20;
 const retryMs = 500;
+const waitingRetryMs = 1_000;
 
 /** Runs the Pods of the API on this machine. */
 export interface Kubelet extends AsyncDisposable {
@@ -41,6 +42,8 @@ export function startKubelet(options: {
 }): Kubelet {
   const { client, pods, machine, addresses } = options;
   const entries = new Map<string, Entry>();
+  /** Pods that could not be begun, and why. */
+  const waiting = new Map<string, string>();
   const scope = new Scope();
   // Every Pod waits on it now and then.
   setMaxListeners(0, scope.signal);
@@ -62,25 +65,74 @@ export function startKubelet(options: {
       } else if (pod.metadata.deletionTimestamp !== undefined) {
         scope.spawn(() => removeObject(pod));
       } else if (!stopping && !isFinished(pod)) {
-        begin(uid, pod);
+        tryToBegin(uid, pod);
       }
     }
   };
 
+  /** A Pod that can't be begun (no address is free, the disk is full) waits and says why; it keeps no other from its turn. */
+  const tryToBegin = (uid: string, pod: Pod): void => {
+    try {
+      begin(uid, pod);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      if (waiting.get(uid) === message) return;
+      waiting.set(uid, message);
+      machine.logger.warn("pod not begun, trying again", { pod: keyOf(pod.metadata), error });
+      scope.spawn(() => record(pod, { type: "Warning", reason: "FailedCreatePodSandBox", message }));
+      scope.spawn(() => writeWaiting(pod, message));
+    }
+  };
+
+  /** Looks again at the Pods that wait. */
+  const lookAgain = async (signal: AbortSignal): Promise<void> => {
+    while (!signal.aborted) {
+      await pause(waitingRetryMs, signal);
+      for (const uid of waiting.keys()) if (entries.has(uid)) waiting.delete(uid);
+      if (waiting.size === 0 || stopping || signal.aborted) continue;
+      const wanted = byUid(pods.objects.value);
+      for (const uid of waiting.keys()) if (!wanted.has(uid)) waiting.delete(uid);
+      reconcile(wanted);
+    }
+  };
+
+  const writeWaiting = async (pod: Pod, message: string): Promise<void> => {
+    const condition = { type: "Ready", status: "False", reason: "NotBegun", message, lastTransitionTime: timestamp() };
+    const body = { metadata: { uid: pod.metadata.uid ?? "" }, status: { phase: "Pending", conditions: [condition] } };
+    try {
+      await client.patch(kinds.pod, refOf(pod), { t: "merge", body }, { subresource: "status" });
+    } catch (error) {
+      machine.logger.debug("pod status not written", { error });
+    }
+  };
+
   const begin = (uid: string, pod: Pod): void => {
-    const worker = new PodWorker({
-      pod,
-      podIP: addresses.allocate(),
-      machine,
-      events: {
-        statusChanged: () => markDirty(entry),
-        event: (type, reason, message) => scope.spawn(() => record(entry.pod, { type, reason, message })),
-      },
-    });
-    const entry: Entry = { worker, uid, pod, written: pod.status, dirty: false, writing: undefined, ending: undefined };
-    entries.set(uid, entry);
-    worker.start();
-    markDirty(entry);
+    const podIP = addresses.allocate();
+    try {
+      const worker = new PodWorker({
+        pod,
+        podIP,
+        machine,
+        events: {
+          statusChanged: () => markDirty(entry),
+          event: (type, reason, message) => scope.spawn(() => record(entry.pod, { type, reason, message })),
+        },
+      });
+      const entry: Entry = {
+        worker,
+        uid,
+        pod,
+        ...{ written: pod.status, dirty: false },
+        writing: undefined,
+        ending: undefined,
+      };
+      worker.start();
+      entries.set(uid, entry);
+      markDirty(entry);
+    } catch (error) {
+      addresses.free(podIP);
+      throw error;
+    }
   };
 
   const end = (entry: Entry, graceMs: number): void => {
@@ -172,6 +224,7 @@ export function startKubelet(options: {
   const subscription = pods.objects.subscribe((objects) => reconcile(byUid(objects)));
   scope.defer(() => subscription[Symbol.dispose]());
   if (pods.synced.value) reconcile(byUid(pods.objects.value));
+  scope.spawn(lookAgain);
 
   return {
     failed: scope.failed,
