@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
+import { lastWords } from "./last-words.js";
 import type { LogFile } from "./log-file.js";
 import { identify, signalGroup } from "./process-identity.js";
 import type { ProcessLedger } from "./process-ledger.js";
@@ -10,6 +11,8 @@ export interface ContainerExit {
   readonly signal: NodeJS.Signals | undefined;
   /** Why it never ran, when it didn't. */
   readonly startError?: string;
+  /** What it said last, when it failed. */
+  readonly lastWords?: string;
 }
 
 /** One run of a container, from its start to its exit. */
@@ -66,7 +69,12 @@ export function startProcess(options: {
         signalGroup(pid, "SIGKILL");
         ledger.remove(pid);
       }
-      resolve({ exitCode: code ?? 128 + signalNumber(signal), signal: signal ?? undefined });
+      const words = code === 0 || signal !== null ? undefined : lastWords(options.log.path);
+      resolve({
+        exitCode: code ?? 128 + signalNumber(signal),
+        signal: signal ?? undefined,
+        ...(words === undefined ? {} : { lastWords: words }),
+      });
     });
   });
   return {

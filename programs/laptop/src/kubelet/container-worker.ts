@@ -158,12 +158,17 @@ export class ContainerWorker {
         reason,
         startedAt,
         finishedAt: timestamp(),
+        ...(exit.lastWords === undefined ? {} : { message: exit.lastWords }),
         ...(exit.signal === undefined ? {} : { message: `ended by ${exit.signal}` }),
         ...(exit.startError === undefined ? {} : { message: exit.startError }),
       },
     });
     if (!this.#stop.signal.aborted && exit.exitCode !== 0) {
-      this.#logger.warn("container ended", { exitCode: exit.exitCode, signal: exit.signal, why: exit.startError });
+      this.#logger.warn("container ended", {
+        exitCode: exit.exitCode,
+        signal: exit.signal,
+        why: exit.startError ?? exit.lastWords,
+      });
     }
     return exit;
   }

@@ -262,11 +262,12 @@ test("probes decide when a Pod is ready, and a failing liveness probe restarts t
 
 test("a container that fails is restarted at once, then waits in CrashLoopBackOff", async () => {
   await using at = createMachine();
-  at.script("thing", `console.log("run"); process.exit(3);`);
+  at.script("thing", `console.log("no such teapot"); process.exit(3);`);
   const pod = at.start(fromPod({}, {}));
   await eventually(() => pod.container?.state?.waiting?.reason === "CrashLoopBackOff", patient);
   expect(pod.container?.restartCount).toBe(1);
-  expect(pod.container?.lastState?.terminated?.exitCode).toBe(3);
+  expect(pod.container?.lastState?.terminated).toMatchObject({ exitCode: 3, message: "no such teapot" });
+  expect(pod.status.conditions?.find(({ type }) => type === "Ready")?.message).toContain("no such teapot");
   expect(pod.status.phase).toBe("Running");
   expect(pod.events.at(-1)).toBe('back-off 10s restarting container "main"');
 });
