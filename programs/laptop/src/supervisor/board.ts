@@ -19,8 +19,9 @@ export function showBoard(options: {
 function liveBoard(output: Screen["output"], lines: Watch<readonly DeploymentLine[]>): Disposable {
   let drawn = 0;
   const draw = (): void => {
-    const columns = output.columns ?? 80;
-    const rows = format(lines.value).map((row) => row.slice(0, columns - 1));
+    // A terminal that doesn't know its width says 0.
+    const width = (output.columns || 80) - 1;
+    const rows = format(lines.value).map((row) => (row.length > width ? `${row.slice(0, width - 1)}…` : row));
     const up = drawn > 0 ? `\u001b[${drawn}A` : "";
     output.write(`${up}\r${rows.map((row) => `\u001b[2K${colour(row)}\n`).join("")}\u001b[J`);
     drawn = rows.length;
@@ -57,9 +58,17 @@ function plainBoard(output: Screen["output"], lines: Watch<readonly DeploymentLi
 export function format(lines: readonly DeploymentLine[]): readonly string[] {
   const width = Math.max(0, ...lines.map(({ name, namespace }) => namespace.length + name.length + 1));
   return lines.map(({ name, namespace, ready, wanted, done, why }) => {
-    const state = done ? "ready" : (why ?? "starting");
+    const state = done ? "ready" : brief(why ?? "starting");
     return `  ${done ? "●" : "○"} ${`${namespace}/${name}`.padEnd(width)}  ${ready}/${wanted}  ${state}`;
   });
+}
+
+/** What a readiness probe answered in JSON, cut down to its reasons. */
+function brief(why: string): string {
+  const reasons = [...why.matchAll(/"reason":\s*"((?:[^"\\]|\\.)*)"/g)].map(([, reason = ""]) =>
+    reason.replaceAll('\\"', '"'),
+  );
+  return reasons.length === 0 ? why : `${why.split(": ", 1)[0]}: ${reasons.join("; ")}`;
 }
 
 function colour(row: string): string {

@@ -36,7 +36,7 @@ export async function registerNode(client: KubeClient, address: string, signal: 
     nodeInfo: {
       ...{ architecture: labels["kubernetes.io/arch"], operatingSystem: process.platform, kernelVersion: release() },
       ...{ osImage: `Node.js ${process.version}`, containerRuntimeVersion: `process://${process.versions.node}` },
-      ...{ kubeletVersion: "v1.34.0-weft", kubeProxyVersion: "", machineID: "", systemUUID: "", bootID: "" },
+      ...{ kubeletVersion: "v1.37.0-weft", kubeProxyVersion: "", machineID: "", systemUUID: "", bootID: "" },
     },
   };
   await client.patch(

@@ -79,6 +79,7 @@ export async function weftUp(options: UpOptions): Promise<number> {
     laptop = await begin(options, manifests.value, say, stopping.signal);
     await showUntilReady(options, laptop, manifests.value, stopping.signal);
     await welcome(options, laptop, say, performance.now() - startedMs, stopping.signal);
+    say("weft: Ctrl-C stops it; until then, in another terminal: npx weft status");
     await Promise.race([aborted(stopping.signal), laptop.failed]);
   } catch (error) {
     if (!stopping.signal.aborted) {
