@@ -189,7 +189,10 @@ export interface ServerStreamEvents {
   message(bytes: Uint8Array): void;
   /** The client sends no more messages. */
   halfClose(): void;
-  /** The client or the connection went away, or its time is up, before the stream ended: stop working. Called at most once. */
+  /**
+   * The client or the connection went away, its time is up, the head cannot be sent, or a callback threw, before the stream ended: stop working.
+   * Called at most once.
+   */
   cancel(status: Status): void;
   /** After a `write` that returned false: there is room again. */
   writable?(): void;

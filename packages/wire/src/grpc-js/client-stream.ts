@@ -1,9 +1,4 @@
-import {
-  type experimental,
-  type Metadata as GrpcMetadata,
-  status as grpcStatus,
-  type StatusObject,
-} from "@grpc/grpc-js";
+import { type experimental, Metadata as GrpcMetadata, status as grpcStatus, type StatusObject } from "@grpc/grpc-js";
 import { emptyMetadata, type Metadata, metadataBytes } from "../metadata.js";
 import { parseStatusCode, type Status, StatusCode } from "../status.js";
 import type { ClientStream, ClientStreamEvents } from "../transport.js";
@@ -33,6 +28,7 @@ export class GrpcJsClientStream implements ClientStream {
   #full = false;
   #halfClosed = false;
   #headSeen = false;
+  #endReceived = false;
   #ended = false;
 
   constructor(options: {
@@ -86,7 +82,13 @@ export class GrpcJsClientStream implements ClientStream {
     if (this.#ended) return;
     // What is kept back is not wanted any more, and must not hold up the end.
     this.#inbox.close();
-    this.#call.cancelWithStatus(status.code, status.message);
+    if (!this.#endReceived) {
+      this.#call.cancelWithStatus(status.code, status.message);
+      return;
+    }
+    // To grpc-js the call is over, and it would say nothing more: only its end waited behind a message.
+    const ended = { code: status.code, details: status.message, metadata: new GrpcMetadata() };
+    queueMicrotask(() => this.#finish(ended));
   }
 
   #sendNext(): void {
@@ -122,6 +124,7 @@ export class GrpcJsClientStream implements ClientStream {
 
   #onStatus(received: StatusObject): void {
     if (this.#ended) return;
+    this.#endReceived = true;
     const finish = (): void => this.#finish(received);
     if (received.code === grpcStatus.OK) this.#inbox.finish(finish);
     else finish();

@@ -61,7 +61,7 @@ export class GrpcJsServerStream implements ServerStream {
     this.#headSent = true;
     const head = toGrpcMetadata(metadata);
     if (head.ok) this.#call.sendMetadata(head.value);
-    else this.end({ code: StatusCode.internal, message: head.error });
+    else this.abort({ code: StatusCode.internal, message: head.error });
   }
 
   write(message: Uint8Array): boolean {
@@ -130,7 +130,7 @@ export class GrpcJsServerStream implements ServerStream {
       work();
     } catch {
       // Callbacks must not throw; one that does costs its own stream, never the process. What it threw is not for the peer.
-      this.end({ code: StatusCode.internal, message: "internal error" });
+      this.abort({ code: StatusCode.internal, message: "internal error" });
     }
   }
 }

@@ -114,6 +114,36 @@ export function endingContract(transport: Transport): void {
       expect((await callOnce(pair.connection, "/t.S/Echo").outcome).status).toEqual(okStatus);
     });
 
+    test("while the server's last message waits to be asked for: the end comes all the same", async () => {
+      await using pair = await startPair(transport, {
+        "/t.S/One": (stream) => {
+          stream.write(bytesOf("one"));
+          stream.end(okStatus);
+          return { message() {}, halfClose() {}, cancel() {} };
+        },
+      });
+      const probe = openProbe(pair.connection, "/t.S/One", { read: 0 });
+      await eventually(() => probe.heads.length === 1, { ceilingMs });
+      // Whatever of the end arrives without being asked for has arrived when another call has gone there and back.
+      await callOnce(pair.connection, "/t.S/One").outcome;
+      probe.stream.reset(cancelled);
+      expect((await probe.outcome).status.code).toBe(StatusCode.cancelled);
+      expect(probe.messages).toEqual([]);
+    });
+
+    test("a handler whose head or reply cannot be sent is told to stop", async () => {
+      const cancels: unknown[] = [];
+      await using pair = await startPair(transport, {
+        "/t.S/Bad": (stream) => {
+          queueMicrotask(() => stream.sendHead([["x-bad", "caf\u00e9"]]));
+          return { message() {}, halfClose() {}, cancel: (status) => void cancels.push(status) };
+        },
+      });
+      const probe = openProbe(pair.connection, "/t.S/Bad");
+      expect((await probe.outcome).status.code).toBe(StatusCode.internal);
+      await eventually(() => cancels.length === 1, { ceilingMs });
+    });
+
     test("a handler that has ended its stream is not told of a cancel", async () => {
       const cancels: unknown[] = [];
       await using pair = await startPair(transport, {
