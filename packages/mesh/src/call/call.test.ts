@@ -361,3 +361,26 @@ test("a call keeps to the cluster that its weights gave it, however often it has
   transport.connections[0]?.up();
   expect(transport.streams).toHaveLength(1);
 });
+
+test("a writer that waits for room on an attempt that is refused is told when the next one has room", () => {
+  const { call, streams } = start();
+  const { call: made, recorded } = call({ kind: "client_streaming" });
+  made.begin();
+  const [first] = streams;
+  if (first === undefined) throw new Error("no stream");
+  first.room = false;
+  expect(made.write(new Uint8Array(1_000))).toBe(false);
+  first.fail(StatusCode.unavailable, { processed: false });
+  expect(streams).toHaveLength(2);
+  expect(recorded.writable).toBe(1);
+});
+
+test("a call without a deadline waits for its first configuration 30 s in all, however often something else changes", async () => {
+  const { clock, snapshot, unary } = start({ ready: false });
+  const { recorded } = unary();
+  for (let second = 0; second < 31; second += 1) {
+    snapshot.set({ ...snapshot.value });
+    await clock.advance(1_000);
+  }
+  expect(recorded.status?.code).toBe(StatusCode.unavailable);
+});

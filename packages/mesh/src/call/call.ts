@@ -84,6 +84,8 @@ export class Call {
   readonly #tried = new Set<string>();
   #route: ChosenRoute | undefined;
   #deadline: Deadline;
+  /** When a call without a deadline has waited long enough for configuration: counted from its first wait, whatever changes meanwhile. */
+  #configLimit: Deadline;
   #stream: ClientStream | undefined;
   #attempt: ClientAttemptTelemetry | undefined;
   #attempts = 0;
@@ -124,7 +126,9 @@ export class Call {
     this.#attempt?.sent(message.byteLength);
     // What does not fit is not kept, and so the attempt that has it is the last.
     if (this.#buffer.full) this.#commit();
-    return this.#stream.write(message);
+    const room = this.#stream.write(message);
+    this.#writeBlocked = !room;
+    return room;
   }
 
   /** No more messages from this side. */
@@ -215,7 +219,9 @@ export class Call {
         else this.#held.messages.push(bytes);
       },
       writable: () => {
-        if (!this.#over) this.#events.writable?.();
+        if (this.#over) return;
+        this.#writeBlocked = false;
+        this.#events.writable?.();
       },
       end: (outcome) => this.#attemptEnded(outcome, endpoint.address, attempt),
     });
@@ -311,8 +317,9 @@ export class Call {
   /** Waits for the next snapshot, or the deadline. */
   #waitForChange(missing: string, kind: "config" | "endpoint"): void {
     this.#waitingFor = { missing, kind };
-    const limitMs = kind === "config" ? this.#env.limits.maxConfigWaitMs : undefined;
-    const leftMs = remainingMs(this.#deadline, this.#env.clock) ?? limitMs;
+    const { clock, limits } = this.#env;
+    if (kind === "config") this.#configLimit ??= clock.nowMs() + limits.maxConfigWaitMs;
+    const leftMs = remainingMs(this.#deadline ?? (kind === "config" ? this.#configLimit : undefined), clock);
     const subscription = this.#env.snapshot.subscribe(() => this.#step());
     const timer = leftMs === undefined ? undefined : this.#timer(leftMs, () => this.#deadlinePassed());
     this.#wait = both(subscription, timer);

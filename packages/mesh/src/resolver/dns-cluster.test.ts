@@ -67,3 +67,12 @@ test("a name that cannot be looked up fails calls with the reason, and is tried 
   expect(answers.lookups).toBeGreaterThanOrEqual(3);
   cluster[Symbol.dispose]();
 });
+
+test("an address that a name gives twice counts once, and is left when it is gone", async () => {
+  const { cluster, clock, transport, answers } = start("dns:///api.example.com:443", ["192.0.2.1", "192.0.2.1"]);
+  await clock.advance(0);
+  answers.now = ["192.0.2.2"];
+  await clock.advance(30_000);
+  expect(transport.connections.map(({ closes }) => closes.length)).toEqual([1, 0]);
+  cluster[Symbol.dispose]();
+});

@@ -53,6 +53,7 @@ export class EndpointSet implements Disposable {
     this.#members = new Map();
     for (const endpoint of endpoints) {
       const key = addressText(endpoint);
+      if (this.#members.has(key)) continue;
       const known = before.get(key);
       if (known !== undefined && known.priority === endpoint.priority) {
         before.delete(key);

@@ -210,6 +210,8 @@ export class ServerCall implements ServerStreamEvents {
   }
 
   #finish(status: Status, reason: unknown): void {
+    // Sending the head may have ended it: one that cannot be sent does.
+    if (this.#over) return;
     this.#over = true;
     this.#telemetry.end(status);
     // Errors are made only for who asks: one costs more than the rest of a small call.

@@ -1,16 +1,11 @@
-import {
-  create,
-  type DescMessage,
-  type DescMethodStreaming,
-  type MessageInitShape,
-  type MessageShape,
-} from "@bufbuild/protobuf";
+import type { DescMessage, DescMethodStreaming, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { ConnectError, type StreamResponse } from "@connectrpc/connect";
 import { codecOf } from "@weft/codec";
 import { emptyMetadata, type Metadata, type Status, StatusCode } from "@weft/wire";
 import type { Call } from "../call/call.js";
 import { errorOfStatus, statusOfError } from "../errors.js";
 import { headersFromMetadata } from "../metadata.js";
+import { encodeRequest } from "./encode-request.js";
 import { type CallRequest, startCall, type TargetEnvironment } from "./start-call.js";
 
 /** Messages that may be under way to a reader who has not asked for them yet. */
@@ -39,7 +34,8 @@ class StreamingCall<I extends DescMessage, O extends DescMessage> implements Asy
   #end: End | undefined;
   /** What the request iterable threw: the caller gets it back as it was. */
   #inputError: unknown;
-  #wakeReader: (() => void) | undefined;
+  #inputOver = false;
+  readonly #waitingReaders: (() => void)[] = [];
   #wakeWriter: (() => void) | undefined;
   #settle:
     | { readonly resolve: (response: StreamResponse<I, O>) => void; readonly reject: (error: unknown) => void }
@@ -87,7 +83,7 @@ class StreamingCall<I extends DescMessage, O extends DescMessage> implements Asy
         throw this.#errorOf(this.#end);
       }
       await new Promise<void>((resolve) => {
-        this.#wakeReader = resolve;
+        this.#waitingReaders.push(resolve);
       });
     }
   }
@@ -98,23 +94,39 @@ class StreamingCall<I extends DescMessage, O extends DescMessage> implements Asy
   }
 
   async #pump(): Promise<void> {
-    const codec = codecOf(this.#method.input);
     try {
       while (this.#end === undefined) {
-        const item = await this.#input.next();
+        const item = await this.#nextInput();
         if (item.done === true) {
           this.#call.end();
           return;
         }
-        const room = this.#call.write(codec.encode(create(this.#method.input, item.value)));
+        const room = this.#call.write(encodeRequest(this.#method, item.value));
         if (!room) await this.#writable();
       }
-      await this.#input.return?.();
     } catch (error) {
       if (this.#end !== undefined) return;
       this.#inputError = error;
       this.#call.cancel(error instanceof ConnectError ? statusOfError(error) : inputFailed);
     }
+  }
+
+  async #nextInput(): Promise<IteratorResult<MessageInitShape<I>, unknown>> {
+    try {
+      const item = await this.#input.next();
+      if (item.done === true) this.#inputOver = true;
+      return item;
+    } catch (error) {
+      this.#inputOver = true;
+      throw error;
+    }
+  }
+
+  /** The call is over: whatever the request iterable waits for, it is not wanted any more. */
+  async #stopInput(): Promise<void> {
+    if (this.#inputOver) return;
+    this.#inputOver = true;
+    await this.#input.return?.();
   }
 
   #writable(): Promise<void> {
@@ -148,6 +160,8 @@ class StreamingCall<I extends DescMessage, O extends DescMessage> implements Asy
     this.#settle = undefined;
     this.#wake();
     this.#wakeWriter?.();
+    // What its cleaning up throws changes nothing: the call has its end.
+    this.#stopInput().catch(() => {});
   }
 
   #respond(): void {
@@ -175,8 +189,7 @@ class StreamingCall<I extends DescMessage, O extends DescMessage> implements Asy
   }
 
   #wake(): void {
-    this.#wakeReader?.();
-    this.#wakeReader = undefined;
+    for (const wake of this.#waitingReaders.splice(0)) wake();
   }
 }
 

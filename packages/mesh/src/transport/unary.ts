@@ -1,15 +1,10 @@
-import {
-  create,
-  type DescMessage,
-  type DescMethodUnary,
-  type MessageInitShape,
-  type MessageShape,
-} from "@bufbuild/protobuf";
+import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { UnaryResponse } from "@connectrpc/connect";
 import { codecOf } from "@weft/codec";
 import { emptyMetadata, type Metadata, type Status, StatusCode } from "@weft/wire";
 import { errorOfStatus } from "../errors.js";
 import { headersFromMetadata } from "../metadata.js";
+import { encodeRequest } from "./encode-request.js";
 import { type CallRequest, startCall, type TargetEnvironment } from "./start-call.js";
 
 /** Makes a unary call. Rejects with a ConnectError. */
@@ -20,7 +15,7 @@ export function callUnary<I extends DescMessage, O extends DescMessage>(
   input: MessageInitShape<I>,
 ): Promise<UnaryResponse<I, O>> {
   return new Promise((resolve, reject) => {
-    const bytes = codecOf(method.input).encode(create(method.input, input));
+    const bytes = encodeRequest(method, input);
     let head: Metadata = emptyMetadata;
     let received: Uint8Array | undefined;
     let count = 0;
