@@ -24,8 +24,8 @@ describe.skipIf(chromiumPath === undefined)("the trace page in Chromium (needs /
   const complaints: string[] = [];
   const foreign: string[] = [];
 
-  async function send(traceId: string, spans: readonly SampleSpan[]): Promise<void> {
-    const request = sampleRequest(traceId, Date.now() - 2_000, spans);
+  async function send(traceId: string, spans: readonly SampleSpan[], agoMs = 2_000): Promise<void> {
+    const request = sampleRequest(traceId, Date.now() - agoMs, spans);
     const body = new Uint8Array(toBinary(ExportTraceServiceRequestSchema, request));
     const headers = { "content-type": "application/x-protobuf" };
     expect((await fetch(`${store.otlpUrl}/v1/traces`, { method: "POST", body, headers })).status).toBe(200);
@@ -135,6 +135,14 @@ describe.skipIf(chromiumPath === undefined)("the trace page in Chromium (needs /
     await page.goto(`${store.queryUrl}/trace/${order}#span=${spanIdOf(8)}`);
     await page.getByRole("complementary").waitFor();
     expect(await page.getByRole("complementary").textContent()).toContain("rows locked");
+  });
+
+  test("a whole trace of a while ago is not said to arrive still", async () => {
+    const past = "2af7651916cd43dd8448eb211c80319c";
+    await send(past, orderSpans, 60_000);
+    await page.goto(`${store.queryUrl}/trace/${past}`);
+    await page.waitForSelector(".rows .row");
+    expect(await page.getByText("still arriving").count()).toBe(0);
   });
 
   test("a trace that still arrives is shown, and grows", async () => {

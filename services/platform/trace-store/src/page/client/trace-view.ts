@@ -9,6 +9,8 @@ const pollMs = 700;
 /** A trace counts as whole when nothing came for this many looks in a row, and no parent is missing. */
 const quietLooks = 4;
 const mostLooks = 25;
+/** Nor is anything waited for when the trace ended so long ago: exporters send every few seconds. */
+const settledAfterUs = 15_000_000;
 
 /** Shows one trace, and looks again for a while: its last spans may still be on their way. */
 export async function showTrace(main: HTMLElement, traceId: string, signal: AbortSignal): Promise<void> {
@@ -25,7 +27,8 @@ export async function showTrace(main: HTMLElement, traceId: string, signal: Abor
     const model = answer.t === "ok" && answer.data !== undefined ? buildTrace(answer.data) : undefined;
     const grew = model !== undefined && model.count !== shown;
     quiet = grew ? 0 : quiet + 1;
-    const settled = model !== undefined && model.orphans === 0 && quiet >= quietLooks;
+    const old = model !== undefined && Date.now() * 1_000 - model.endUs > settledAfterUs;
+    const settled = model !== undefined && model.orphans === 0 && (quiet >= quietLooks || old);
     if (model !== undefined && (grew || settled)) {
       draw(main, model, state, !settled);
       shown = model.count;
