@@ -20,6 +20,7 @@ export const callFaults = [
   "participant fails before its commit",
   "participant fails after its commit",
   "turned away",
+  "refused this once",
   "duplicate",
   "late answer",
   "late call",

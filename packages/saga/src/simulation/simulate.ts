@@ -49,6 +49,7 @@ class Simulation {
   readonly #shop: Participants;
   readonly #calls = new Map<string, number>();
   readonly #problems: string[] = [];
+  readonly #cancels = new Map<string, string>();
   readonly #processes: { readonly process: SimProcess; readonly sagas: Sagas; readonly scope: Scope }[] = [];
   #seed = 1;
   #fired = 0;
@@ -128,7 +129,10 @@ class Simulation {
         void this.#processes
           .find(({ process }) => process.alive)
           ?.sagas.cancel(id, "changed my mind")
-          .catch(() => {});
+          .then(
+            (answer) => void this.#cancels.set(id, answer),
+            () => {},
+          );
       });
     }
   }
@@ -319,6 +323,8 @@ class Simulation {
         }
         case "turned away":
           throw new ConnectError("too busy", Code.ResourceExhausted);
+        case "refused this once":
+          throw new ConnectError("not now", Code.FailedPrecondition);
         case "duplicate": {
           const first = participant();
           this.#clock.after(fault.forMs, () => {
@@ -400,6 +406,7 @@ class Simulation {
       const key = (step: string): string => `saga/${id}/${step}`;
       const effect = (ledger: Participants["reservations"], step: string): string | undefined =>
         ledger.effects.get(key(step))?.t;
+      expect(this.#cancels.get(id) !== "accepted" || state === "compensated", `${id} was called off and is ${state}`);
       if (state === "completed") {
         sold += order.quantity;
         paid += price;

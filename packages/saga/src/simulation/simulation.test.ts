@@ -18,3 +18,31 @@ test("without faults, orders are confirmed while there is stock and refused afte
 test("under any few faults every saga ends right and nothing is lost or done twice", async () => {
   expect(await runSchedules({ runs: 36, seed: 1 })).toBeGreaterThan(10);
 });
+
+test("a refused pivot does not settle an earlier call that may yet arrive: nobody is charged for an order that was turned back", async () => {
+  await using home = await startTestDatabase();
+  await using database = createDatabase({ url: home.url });
+  await migrate(database, [sagaMigration, { name: "sim", sql: simSchema }]);
+  const order = { quantity: 1, customer: 0, declines: false, captureRefused: false, cancelAtMs: undefined };
+  const at = { t: "call", order: 0, step: "capture", kind: "run" } as const;
+  const { states, fired } = await simulate(database, {
+    stock: 1,
+    orders: [order],
+    faults: [
+      { ...at, nth: 0, what: "late call", forMs: 500 },
+      { ...at, nth: 1, what: "refused this once", forMs: 10 },
+    ],
+  });
+  expect({ states, fired }).toEqual({ states: ["completed"], fired: 2 });
+});
+
+test("a success that comes after its deadline, in a saga that turned back by then, is undone", async () => {
+  await using home = await startTestDatabase();
+  await using database = createDatabase({ url: home.url });
+  await migrate(database, [sagaMigration, { name: "sim", sql: simSchema }]);
+  const order = { quantity: 1, customer: 0, declines: false, captureRefused: false, cancelAtMs: 100 };
+  const faults = [
+    { t: "call", order: 0, step: "reserve", kind: "run", nth: 0, what: "late call", forMs: 2_000 },
+  ] as const;
+  expect((await simulate(database, { stock: 1, orders: [order], faults })).states).toEqual(["compensated"]);
+});
