@@ -34,7 +34,8 @@ export interface RouteRule {
   readonly matches: readonly RouteMatch[];
   readonly filters: readonly RouteFilter[];
   readonly backends: readonly RouteBackend[];
-  readonly sessionPersistence: boolean;
+  /** Fields, as paths, that mean something to the author and nothing here: translation refuses them by name. */
+  readonly unknown: readonly string[];
 }
 
 export interface RouteMatch {

@@ -119,8 +119,44 @@ function ruleOf(rule: GrpcRouteRule, namespace: string): RouteRule {
     matches: (rule.matches ?? []).map(matchOf),
     filters: (rule.filters ?? []).map(filterOf),
     backends: (rule.backendRefs ?? []).map((backend) => backendOf(backend, namespace)),
-    sessionPersistence: rule.sessionPersistence !== undefined,
+    unknown: unknownFields(rule),
   };
+}
+
+const knownFields = {
+  rule: ["name", "matches", "filters", "backendRefs"],
+  match: ["method", "headers"],
+  method: ["type", "service", "method"],
+  header: ["type", "name", "value"],
+  // A filter of another type is refused for its type.
+  filter: ["type", "requestHeaderModifier", "responseHeaderModifier", "requestMirror", "extensionRef"],
+  backend: ["group", "kind", "namespace", "name", "port", "weight", "filters"],
+} as const;
+
+/** What the author wrote in a rule that is not read: a later Gateway API has more fields, and a rule is not to be followed in part. */
+function unknownFields(rule: GrpcRouteRule): readonly string[] {
+  const found: string[] = [];
+  const look = (path: string, value: object, known: readonly string[]): void => {
+    for (const name of Object.keys(value)) if (!known.includes(name)) found.push(path + name);
+  };
+  const lookAtFilters = (path: string, filters: readonly GrpcRouteFilter[] = []): void => {
+    for (const [index, filter] of filters.entries()) look(`${path}filters[${index}].`, filter, knownFields.filter);
+  };
+  look("", rule, knownFields.rule);
+  lookAtFilters("", rule.filters);
+  for (const [index, match] of (rule.matches ?? []).entries()) {
+    const path = `matches[${index}].`;
+    look(path, match, knownFields.match);
+    look(`${path}method.`, match.method ?? {}, knownFields.method);
+    for (const [at, header] of (match.headers ?? []).entries()) {
+      look(`${path}headers[${at}].`, header, knownFields.header);
+    }
+  }
+  for (const [index, backend] of (rule.backendRefs ?? []).entries()) {
+    look(`backendRefs[${index}].`, backend, knownFields.backend);
+    lookAtFilters(`backendRefs[${index}].`, backend.filters);
+  }
+  return found;
 }
 
 function matchOf({ method, headers = [] }: GrpcRouteMatch): RouteMatch {

@@ -50,7 +50,7 @@ function compileRule(
   rule: RouteRule,
   index: number,
 ): Parsed<readonly CompiledRoute[]> {
-  if (rule.sessionPersistence) return refused("sessionPersistence is not supported");
+  if (rule.unknown.length > 0) return refused(`${rule.unknown.join(", ")}: not supported`);
   const headers = compileFilters(rule.filters);
   if (!headers.ok) return headers;
   const action = compileAction(view, route, rule.backends);

@@ -294,6 +294,15 @@ describe("what can't be understood refuses the route, and only it", () => {
       { matches: [{ headers: [{ type: "RegularExpression", name: "x", value: "a".repeat(4_097) }] }] },
     ],
     ["session persistence", { sessionPersistence: {} }],
+    ["a field of a rule that came later", { timeouts: { request: "1s" } }],
+    ["a field of a match that came later", { matches: [{ queryParams: [{ name: "a", value: "b" }] }] }],
+    ["a field of a method that came later", { matches: [{ method: { service: "a", caseSensitive: false } }] }],
+    ["a field of a header match that came later", { matches: [{ headers: [{ name: "x", value: "1", not: true }] }] }],
+    [
+      "a field of a filter that came later",
+      { filters: [{ type: "RequestHeaderModifier", requestHeaderModifier: { remove: ["x"] }, when: "always" }] },
+    ],
+    ["a field of a backend that came later", { backendRefs: [to("catalog", { fraction: 5 })] }],
   ])("%s", (_, rule) => {
     const translation = translate([
       ...base,
