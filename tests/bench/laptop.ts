@@ -1,6 +1,6 @@
-import { randomUUID } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { shopClients, startLaptop } from "../e2e/laptop.js";
+import { orderOf, tokenOf } from "../e2e/shopping.js";
 import type { Row } from "./mesh.js";
 import { median } from "./statistics.js";
 
@@ -11,14 +11,11 @@ export async function benchLaptop(): Promise<Row[]> {
   const readySeconds = (performance.now() - startedMs) / 1_000;
   const shop = shopClients(laptop.gatewayUrl);
   const productId = (await shop.catalog.listProducts({ pageSize: 1 })).products[0]?.productId ?? "";
+  const paymentToken = await tokenOf(shop);
   const times: number[] = [];
   for (let placed = 0; placed < 50; placed += 1) {
     const sentMs = performance.now();
-    await shop.orders.placeOrder({
-      idempotencyKey: randomUUID(),
-      items: [{ productId, quantity: 1 }],
-      currency: "EUR",
-    });
+    await shop.orders.placeOrder(await orderOf(shop, { productId, paymentToken }));
     times.push(performance.now() - sentMs);
   }
   const family = descendantsAndPods(laptop.supervisor.pid ?? 0, laptop.state);

@@ -5,9 +5,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
+import { CartService } from "@weft/contracts/shop/cart/v1";
 import { CatalogService } from "@weft/contracts/shop/catalog/v1";
 import { InventoryService } from "@weft/contracts/shop/inventory/v1";
 import { OrderService } from "@weft/contracts/shop/orders/v1";
+import { PaymentService } from "@weft/contracts/shop/payments/v1";
+import { ShippingService } from "@weft/contracts/shop/shipping/v1";
 import { eventually } from "@weft/foundation/testing";
 import { createKubeClient, type KubeClient, parseKubeconfig } from "@weft/kube";
 
@@ -150,8 +153,11 @@ export function run(
 export function shopClients(gatewayUrl: string) {
   const transport = createConnectTransport({ baseUrl: gatewayUrl, httpVersion: "1.1" });
   return {
+    cart: createClient(CartService, transport),
     catalog: createClient(CatalogService, transport),
     inventory: createClient(InventoryService, transport),
     orders: createClient(OrderService, transport),
+    payments: createClient(PaymentService, transport),
+    shipping: createClient(ShippingService, transport),
   };
 }

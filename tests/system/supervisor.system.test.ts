@@ -1,21 +1,18 @@
-import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { eventually } from "@weft/foundation/testing";
 import { expect, test } from "vitest";
 import { newState, shopClients, startLaptop } from "../e2e/laptop.js";
 import { podsOf } from "../e2e/pods.js";
 import { podProcess } from "../e2e/processes.js";
+import { orderOf, tokenOf } from "../e2e/shopping.js";
 
 async function placeOrders(gatewayUrl: string, count: number): Promise<string[]> {
   const shop = shopClients(gatewayUrl);
   const productId = (await shop.catalog.listProducts({ pageSize: 1 })).products[0]?.productId ?? "";
+  const paymentToken = await tokenOf(shop);
   const ids: string[] = [];
   for (let placed = 0; placed < count; placed += 1) {
-    const reply = await shop.orders.placeOrder({
-      idempotencyKey: randomUUID(),
-      items: [{ productId, quantity: 1 }],
-      currency: "EUR",
-    });
+    const reply = await shop.orders.placeOrder(await orderOf(shop, { productId, paymentToken }));
     ids.push(reply.order?.orderId ?? "");
   }
   return ids;

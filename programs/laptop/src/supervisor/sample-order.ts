@@ -17,18 +17,25 @@ export interface SampleOrder {
 
 const currency = "EUR";
 const query = "tea";
+const quantity = 2;
+const delivery = {
+  address: { recipient: "Sample Customer", street: "Loom Lane 1", city: "Berlin", postalCode: "10115", country: "DE" },
+};
 const tries = 5;
 const betweenTriesMs = 500;
 
-/** Finds a product by search and orders two of it. A gateway that can't reach a service yet is asked again, with the same key. */
+/**
+ * Finds a product by search, puts two of it into the cart, gets a token for a test card and checks out. A gateway that can't reach a service yet is
+ * asked again, with the same keys. When somebody's things are in the cart already, they stay there: the two are ordered directly.
+ */
 export async function placeSampleOrder(options: {
   readonly origin: string;
   readonly signal: AbortSignal;
 }): Promise<SampleOrder> {
-  const idempotencyKey = randomUUID();
+  const visit: Visit = { ...options, key: randomUUID(), cart: undefined };
   for (let attempt = 1; ; attempt++) {
     try {
-      return await place({ ...options, idempotencyKey });
+      return await place(visit);
     } catch (error) {
       if (attempt === tries || options.signal.aborted) throw error;
       await sleep(betweenTriesMs, { signal: options.signal });
@@ -36,12 +43,17 @@ export async function placeSampleOrder(options: {
   }
 }
 
-async function place(options: {
+interface Visit {
   readonly origin: string;
   readonly signal: AbortSignal;
-  readonly idempotencyKey: string;
-}): Promise<SampleOrder> {
-  const { origin, signal, idempotencyKey } = options;
+  /** Names what is changed, in all tries. */
+  readonly key: string;
+  /** Whose the cart is, once that is known. */
+  cart: "ours" | "somebody's" | undefined;
+}
+
+async function place(visit: Visit): Promise<SampleOrder> {
+  const { origin, signal, key } = visit;
   const found = await callServerStream({
     origin,
     method: "shop.catalog.v1.CatalogService/SearchProducts",
@@ -50,20 +62,48 @@ async function place(options: {
   });
   const product = found.map(parseProduct).find((one) => one?.currencies.includes(currency));
   if (product === undefined) throw new Error(`no product that costs ${currency} is found by ${JSON.stringify(query)}`);
+  const { productId } = product;
+  const call = async (method: string, message: object) => callUnary({ origin, method, message, signal });
+
+  visit.cart ??= isEmptyCart((await call("shop.cart.v1.CartService/GetCart", {})).message) ? "ours" : "somebody's";
+  const item = { idempotencyKey: key, productId, quantity };
+  if (visit.cart === "ours") await call("shop.cart.v1.CartService/AddItem", item);
+  const cards = await call("shop.payments.v1.PaymentService/ListTestCards", {});
+  const card = { idempotencyKey: key, cardNumber: parseTestCard(cards.message) };
+  const tokenized = await call("shop.payments.v1.PaymentService/TokenizeCard", card);
+
   const startMs = performance.now();
-  const { message, headers } = await callUnary({
-    origin,
-    method: "shop.orders.v1.OrderService/PlaceOrder",
-    message: { idempotencyKey, items: [{ productId: product.productId, quantity: 2 }], currency },
-    signal,
-  });
+  const terms = { idempotencyKey: key, currency, paymentToken: parseToken(tokenized.message), delivery };
+  const { message, headers } =
+    visit.cart === "ours"
+      ? await call("shop.orders.v1.OrderService/Checkout", terms)
+      : await call("shop.orders.v1.OrderService/PlaceOrder", { ...terms, items: [{ productId, quantity }] });
   const order = parseOrder(message);
   return {
     ...order,
-    what: `2 × ${product.name}`,
+    what: `${quantity} × ${product.name}`,
     traceId: traceIdOf(headers),
     tookMs: performance.now() - startMs,
   };
+}
+
+function isEmptyCart(value: unknown): boolean {
+  const cart = isRecord(value) ? value["cart"] : undefined;
+  const items = isRecord(cart) ? cart["items"] : undefined;
+  return !Array.isArray(items) || items.length === 0;
+}
+
+/** The number of a test card that is approved. */
+function parseTestCard(value: unknown): string {
+  const cards: readonly unknown[] = isRecord(value) && Array.isArray(value["cards"]) ? value["cards"] : [];
+  const card = cards.find((one) => isRecord(one) && one["behaviour"] === "approve");
+  if (!isRecord(card)) throw new Error("the payment service publishes no test card that is approved");
+  return String(card["cardNumber"]);
+}
+
+function parseToken(value: unknown): string {
+  if (!isRecord(value)) throw new Error("the answer to TokenizeCard has no token");
+  return String(value["token"]);
 }
 
 /** `traceresponse` is the answer's counterpart of `traceparent` (W3C Trace Context Level 2). */

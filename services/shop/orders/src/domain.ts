@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { type Parsed, parsed, refused } from "@weft/foundation";
 
 /** What somebody asks for. */
@@ -7,29 +6,95 @@ export interface Item {
   readonly quantity: number;
 }
 
-/** A request for an order, checked as far as can be without asking anyone. */
-export interface Draft {
-  readonly items: readonly Item[];
+export type Speed = "standard" | "express";
+
+/** Where an order goes. */
+export interface Address {
+  readonly recipient: string;
+  readonly street: string;
+  readonly city: string;
+  readonly postalCode: string;
+  readonly country: string;
+}
+
+/** How an order is paid and sent, checked as far as can be without asking anyone. */
+export interface Terms {
   readonly currency: string;
+  readonly paymentToken: string;
+  readonly address: Address;
+  readonly speed: Speed;
 }
 
 /** An item with its price; amounts are minor units of the order's currency. */
-export interface Line {
-  readonly productId: string;
+export interface Line extends Item {
   readonly name: string;
-  readonly quantity: number;
   readonly unitPrice: bigint;
 }
 
-export type OrderState = "placed" | "cancelled";
+/** What an order costs. */
+export interface Quote {
+  readonly lines: readonly Line[];
+  readonly shipping: bigint;
+}
+
+/** What was done for an order that is paid. */
+export interface Fulfilment {
+  readonly reservationId: string;
+  readonly paymentId: string;
+  readonly labelId: string;
+  readonly trackingCode: string;
+}
+
+export type OrderState =
+  | "placed"
+  | "confirmed"
+  | "refused"
+  | "cancelling"
+  | "cancelled"
+  | "partially-refunded"
+  | "refunded";
+
+export type RefusalReason =
+  | "invalid"
+  | "cart-empty"
+  | "cart-changed"
+  | "out-of-stock"
+  | "not-deliverable"
+  | "card-declined"
+  | "insufficient-funds"
+  | "challenge-required"
+  | "payment-refused"
+  | "unavailable";
+
+/** A product of which there was too little. */
+export interface Shortage {
+  readonly productId: string;
+  readonly requested: number;
+  readonly available: number;
+}
+
+/** Why an order came to nothing. */
+export interface Refusal {
+  readonly reason: RefusalReason;
+  readonly message: string;
+  readonly shortages: readonly Shortage[];
+}
 
 /** What somebody bought. */
 export interface Order {
   readonly orderId: string;
+  readonly principal: string;
   readonly state: OrderState;
   readonly currency: string;
-  readonly lines: readonly Line[];
-  readonly reservationId: string;
+  /** Empty until a cart that is checked out was read. */
+  readonly items: readonly Item[];
+  readonly quote: Quote | undefined;
+  readonly fulfilment: Fulfilment | undefined;
+  /** What was given back of what was paid. */
+  readonly refunded: bigint;
+  /** What is being given back at the moment, beside that. */
+  readonly refunding: bigint;
+  readonly refusal: Refusal | undefined;
   readonly createTime: Date;
   readonly updateTime: Date;
   readonly version: bigint;
@@ -39,6 +104,7 @@ export interface Order {
 export interface PricedProduct {
   readonly productId: string;
   readonly name: string;
+  readonly weightGrams: number;
   readonly prices: readonly { readonly currency: string; readonly minorUnits: bigint }[];
 }
 
@@ -46,17 +112,8 @@ const mostItems = 50;
 const mostOfOne = 1_000;
 const mostMinorUnits = 9_223_372_036_854_775_807n;
 
-/**
- * Nothing follows a final state.
- *
- *   placed --cancel--> cancelled (final)
- */
-export function isFinal(state: OrderState): boolean {
-  return state === "cancelled";
-}
-
-/** Checks a request for an order; the error names the field and the value. */
-export function parseDraft(items: readonly Item[], currency: string): Parsed<Draft> {
+/** Checks what is to be bought; the error names the field and the value. */
+export function parseItems(items: readonly Item[]): Parsed<readonly Item[]> {
   if (items.length === 0 || items.length > mostItems)
     return refused(`items: ${items.length} of them, must be 1 to ${mostItems}`);
   const seen = new Set<string>();
@@ -69,27 +126,54 @@ export function parseDraft(items: readonly Item[], currency: string): Parsed<Dra
       return refused(`items[${index}].quantity ${quantity}: must be 1 to ${mostOfOne}`);
     seen.add(productId);
   }
-  if (!/^[A-Z]{3}$/.test(currency))
-    return refused(`currency ${quoted(currency)}: must be three capital letters (ISO 4217)`);
-  return parsed({ items: items.map(({ productId, quantity }) => ({ productId, quantity })), currency });
+  return parsed(items.map(({ productId, quantity }) => ({ productId, quantity })));
 }
 
-/** Prices a draft by the catalog's products; what has no product or no price is named. */
-export function priceDraft(draft: Draft, products: readonly PricedProduct[]): Parsed<readonly Line[]> {
+/** Checks how an order is to be paid and sent. What an address says is not repeated: it is somebody's. */
+export function parseTerms(terms: {
+  readonly currency: string;
+  readonly paymentToken: string;
+  readonly address: Address | undefined;
+  readonly speed: Speed;
+}): Parsed<Terms> {
+  const { currency, paymentToken, address, speed } = terms;
+  if (!/^[A-Z]{3}$/.test(currency))
+    return refused(`currency ${quoted(currency)}: must be three capital letters (ISO 4217)`);
+  if (!/^[\w-]{1,64}$/.test(paymentToken)) return refused("payment_token: must be a token from TokenizeCard");
+  if (address === undefined) return refused("delivery.address: must be set");
+  const { recipient, street, city, postalCode, country } = address;
+  for (const [name, line] of Object.entries({ recipient, street, city })) {
+    if (line.trim() === "" || line.length > 100)
+      return refused(`delivery.address.${name}: must have 1 to 100 characters`);
+  }
+  if (postalCode.length > 20) return refused("delivery.address.postal_code: must have at most 20 characters");
+  if (!/^[A-Z]{2}$/.test(country)) return refused("delivery.address.country: must be two capital letters (ISO 3166-1)");
+  return parsed({ currency, paymentToken, address: { recipient, street, city, postalCode, country }, speed });
+}
+
+/** Prices items by the catalog's products; what has no product or no price is named. */
+export function priceItems(
+  items: readonly Item[],
+  currency: string,
+  products: readonly PricedProduct[],
+): Parsed<{ readonly lines: readonly Line[]; readonly weightGrams: bigint }> {
   const byId = new Map(products.map((product) => [product.productId, product]));
   const lines: Line[] = [];
-  for (const [index, { productId, quantity }] of draft.items.entries()) {
+  let weightGrams = 0n;
+  for (const [index, { productId, quantity }] of items.entries()) {
     const product = byId.get(productId);
     if (product === undefined) return refused(`items[${index}].product_id ${quoted(productId)}: no such product`);
-    const price = product.prices.find((candidate) => candidate.currency === draft.currency);
+    const price = product.prices.find((candidate) => candidate.currency === currency);
     if (price === undefined) {
       const sold = product.prices.map((candidate) => candidate.currency).join(", ");
-      return refused(`currency ${quoted(draft.currency)}: ${quoted(productId)} is sold in ${sold}`);
+      return refused(`currency ${quoted(currency)}: ${quoted(productId)} is sold in ${sold}`);
     }
     lines.push({ productId, name: product.name, quantity, unitPrice: price.minorUnits });
+    weightGrams += BigInt(product.weightGrams) * BigInt(quantity);
   }
-  if (totalOf(lines) > mostMinorUnits) return refused("items: their total is more than can be counted");
-  return parsed(lines);
+  if (totalOf({ lines, shipping: 0n }) > mostMinorUnits)
+    return refused("items: their total is more than can be counted");
+  return parsed({ lines, weightGrams });
 }
 
 /** The price of all of one line. */
@@ -97,19 +181,9 @@ export function lineTotal(line: Line): bigint {
   return line.unitPrice * BigInt(line.quantity);
 }
 
-/** The price of everything. */
-export function totalOf(lines: readonly Line[]): bigint {
-  return lines.reduce((sum, line) => sum + lineTotal(line), 0n);
-}
-
-/**
- * The key under which an order's stock is reserved: the same whenever the same caller sends the same order again, so that a retry after a
- * crash finds the reservation that was made before it.
- */
-export function reservationKey(principal: string, idempotencyKey: string): string {
-  return `order-${createHash("sha256")
-    .update(JSON.stringify([principal, idempotencyKey]))
-    .digest("hex")}`;
+/** The price of everything, sending too. */
+export function totalOf(quote: Quote): bigint {
+  return quote.lines.reduce((sum, line) => sum + lineTotal(line), quote.shipping);
 }
 
 /** Checks the id of an order. */
@@ -137,6 +211,17 @@ export function parsePageToken(token: string): Parsed<bigint | undefined> {
   return match?.[1] === undefined
     ? refused(`page_token ${quoted(token)}: was not given by ListOrders`)
     : parsed(BigInt(match[1]));
+}
+
+/** Checks how much is to be given back; nothing means all that is left. */
+export function parseAmount(
+  amount: { readonly minorUnits: bigint; readonly currency: string } | undefined,
+): Parsed<{ readonly minorUnits: bigint; readonly currency: string } | undefined> {
+  if (amount === undefined) return parsed(undefined);
+  const { minorUnits, currency } = amount;
+  return minorUnits > 0n
+    ? parsed({ minorUnits, currency })
+    : refused(`amount.minor_units ${minorUnits}: must be more than 0`);
 }
 
 /** A value in a message: never longer than a line. */

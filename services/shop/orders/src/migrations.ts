@@ -1,3 +1,4 @@
+import { sagaMigration } from "@weft/saga";
 import { idempotencyMigration, type Migration } from "@weft/store";
 
 /** The orders' schema, step by step. A released step never changes. */
@@ -19,6 +20,27 @@ export const migrations: readonly Migration[] = [
         version bigint NOT NULL DEFAULT 1
       );
       CREATE UNIQUE INDEX orders_by_principal ON orders (principal, sequence DESC);
+    `,
+  },
+  sagaMigration,
+  {
+    name: "0002-orders-by-saga",
+    sql: `
+      ALTER TABLE orders
+        DROP CONSTRAINT orders_state_check,
+        ADD CONSTRAINT orders_state_check CHECK (state IN
+          ('placed', 'confirmed', 'refused', 'cancelling', 'cancelled', 'partially-refunded', 'refunded')),
+        ALTER COLUMN lines DROP NOT NULL,
+        ALTER COLUMN reservation_id DROP NOT NULL,
+        ADD COLUMN items jsonb NOT NULL DEFAULT '[]',
+        ADD COLUMN shipping bigint CHECK (shipping >= 0),
+        ADD COLUMN payment_id text,
+        ADD COLUMN label_id text,
+        ADD COLUMN tracking_code text,
+        ADD COLUMN refunded bigint NOT NULL DEFAULT 0 CHECK (refunded >= 0),
+        ADD COLUMN refunding bigint NOT NULL DEFAULT 0 CHECK (refunding >= 0),
+        ADD COLUMN refusal jsonb;
+      UPDATE orders SET shipping = 0;
     `,
   },
 ];

@@ -1,5 +1,5 @@
 import { type CallBounds, column, type Database, type Row, type Transaction } from "@weft/store";
-import type { Line, Order, OrderState } from "./domain.js";
+import type { Fulfilment, Item, Line, Order, OrderState, Quote, Refusal } from "./domain.js";
 
 /** The channel on which an order's id is notified whenever it changes. */
 export const orderChannel = "order_changes";
@@ -12,20 +12,16 @@ export interface ListedOrder {
 
 /** Orders in Postgres. An order is seen by its own principal only. */
 export interface OrderStore {
+  /** Records an order under an id of its own. */
   record(
     tx: Transaction,
-    order: {
-      readonly principal: string;
-      readonly currency: string;
-      readonly lines: readonly Line[];
-      readonly reservationId: string;
-    },
+    order: { readonly principal: string; readonly currency: string; readonly items: readonly Item[] },
   ): Promise<Order>;
   find(principal: string, orderId: string, bounds: CallBounds): Promise<Order | undefined>;
-  /** The order, locked until the transaction ends. */
-  lock(tx: Transaction, principal: string, orderId: string): Promise<Order | undefined>;
-  /** Moves a locked order to another state. */
-  move(tx: Transaction, orderId: string, state: OrderState): Promise<Order>;
+  /** The order, whoever's it is, locked until the transaction ends. */
+  lock(tx: Transaction, orderId: string): Promise<Order | undefined>;
+  /** Writes a locked order as it is to be, and tells who watches it. */
+  save(tx: Transaction, order: Order): Promise<Order>;
   /** At most `limit` orders, the newest first, older than `before`. */
   list(
     principal: string,
@@ -34,15 +30,16 @@ export interface OrderStore {
   ): Promise<readonly ListedOrder[]>;
 }
 
-const columns = "order_id, state, currency, lines, reservation_id, create_time, update_time, version";
+const columns = `order_id, principal, state, currency, items, lines, shipping, reservation_id, payment_id, label_id, tracking_code,
+  refunded, refunding, refusal, create_time, update_time, version`;
 
 /** A store on a database that has the orders' migrations. */
 export function createOrderStore(database: Database): OrderStore {
   return {
-    async record(tx, { principal, currency, lines, reservationId }) {
+    async record(tx, { principal, currency, items }) {
       const rows = await tx.query(
-        `INSERT INTO orders (principal, currency, lines, reservation_id) VALUES ($1, $2, $3, $4) RETURNING ${columns}`,
-        [principal, currency, linesToJson(lines), reservationId],
+        `INSERT INTO orders (principal, currency, items) VALUES ($1, $2, $3) RETURNING ${columns}`,
+        [principal, currency, JSON.stringify(items)],
       );
       return fromOrderRow(only(rows));
     },
@@ -56,21 +53,34 @@ export function createOrderStore(database: Database): OrderStore {
       return row === undefined ? undefined : fromOrderRow(row);
     },
 
-    async lock(tx, principal, orderId) {
-      const [row] = await tx.query(`SELECT ${columns} FROM orders WHERE order_id = $1 AND principal = $2 FOR UPDATE`, [
-        orderId,
-        principal,
-      ]);
+    async lock(tx, orderId) {
+      const [row] = await tx.query(`SELECT ${columns} FROM orders WHERE order_id = $1 FOR UPDATE`, [orderId]);
       return row === undefined ? undefined : fromOrderRow(row);
     },
 
-    async move(tx, orderId, state) {
+    async save(tx, order) {
+      const { quote, fulfilment, refusal } = order;
       const rows = await tx.query(
-        `UPDATE orders SET state = $2, version = version + 1, update_time = now() WHERE order_id = $1 RETURNING ${columns}`,
-        [orderId, state],
+        `UPDATE orders SET state = $2, items = $3, lines = $4, shipping = $5, reservation_id = $6, payment_id = $7, label_id = $8,
+           tracking_code = $9, refunded = $10, refunding = $11, refusal = $12, version = version + 1, update_time = now()
+         WHERE order_id = $1 RETURNING ${columns}`,
+        [
+          order.orderId,
+          order.state,
+          JSON.stringify(order.items),
+          quote === undefined ? null : linesToJson(quote.lines),
+          quote?.shipping.toString() ?? null,
+          fulfilment?.reservationId ?? null,
+          fulfilment?.paymentId ?? null,
+          fulfilment?.labelId ?? null,
+          fulfilment?.trackingCode ?? null,
+          order.refunded.toString(),
+          order.refunding.toString(),
+          refusal === undefined ? null : JSON.stringify(refusal),
+        ],
       );
       // Postgres delivers it when the transaction commits, and not if it does not.
-      await tx.query("SELECT pg_notify($1, $2)", [orderChannel, orderId]);
+      await tx.query("SELECT pg_notify($1, $2)", [orderChannel, order.orderId]);
       return fromOrderRow(only(rows));
     },
 
@@ -95,13 +105,33 @@ function only(rows: readonly Row[]): Row {
 function fromOrderRow(row: Row): Order {
   return {
     orderId: column.text(row, "order_id"),
+    principal: column.text(row, "principal"),
     state: fromState(column.text(row, "state")),
     currency: column.text(row, "currency"),
-    lines: fromLinesJson(column.json(row, "lines")),
-    reservationId: column.text(row, "reservation_id"),
+    items: fromItemsJson(column.json(row, "items")),
+    quote: quoteOf(row),
+    fulfilment: fulfilmentOf(row),
+    refunded: column.bigint(row, "refunded"),
+    refunding: column.bigint(row, "refunding"),
+    refusal: fromRefusalJson(column.json(row, "refusal")),
     createTime: column.timestamp(row, "create_time"),
     updateTime: column.timestamp(row, "update_time"),
     version: column.bigint(row, "version"),
+  };
+}
+
+function quoteOf(row: Row): Quote | undefined {
+  const lines = column.json(row, "lines");
+  return lines === null ? undefined : { lines: fromLinesJson(lines), shipping: column.bigint(row, "shipping") };
+}
+
+function fulfilmentOf(row: Row): Fulfilment | undefined {
+  if (column.json(row, "payment_id") === null) return undefined;
+  return {
+    reservationId: column.text(row, "reservation_id"),
+    paymentId: column.text(row, "payment_id"),
+    labelId: column.text(row, "label_id"),
+    trackingCode: column.text(row, "tracking_code"),
   };
 }
 
@@ -115,8 +145,17 @@ function linesToJson(lines: readonly Line[]): string {
   return JSON.stringify(lines.map((line) => ({ ...line, unitPrice: line.unitPrice.toString() })));
 }
 
-/** Our own insert made this JSON. */
+// Our own statements made this JSON.
+
 function fromLinesJson(value: unknown): readonly Line[] {
   const lines = value as readonly (Omit<Line, "unitPrice"> & { readonly unitPrice: string })[];
   return lines.map((line) => ({ ...line, unitPrice: BigInt(line.unitPrice) }));
+}
+
+function fromItemsJson(value: unknown): readonly Item[] {
+  return value as readonly Item[];
+}
+
+function fromRefusalJson(value: unknown): Refusal | undefined {
+  return (value ?? undefined) as Refusal | undefined;
 }

@@ -1,6 +1,7 @@
 import { WatchSource } from "@weft/foundation";
 import type { Notifications } from "@weft/store";
-import { isFinal, type Order } from "./domain.js";
+import type { Order } from "./domain.js";
+import { isFinal } from "./order-life.js";
 
 /**
  * An order as it is now and after each change, until nothing more can change or the signal aborts. A notification only says that it is
@@ -21,6 +22,6 @@ export async function* watchOrder(options: {
     const order = await find();
     if (order.version > seen) yield order;
     seen = order.version;
-    if (isFinal(order.state)) return;
+    if (isFinal(order)) return;
   }
 }

@@ -8,8 +8,12 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Shortage } from "../../inventory/v1/inventory_pb.js";
+import { file_shop_inventory_v1_inventory } from "../../inventory/v1/inventory_pb.js";
 import type { Money } from "../../money/v1/money_pb.js";
 import { file_shop_money_v1_money } from "../../money/v1/money_pb.js";
+import type { Address, ShippingSpeed } from "../../shipping/v1/shipping_pb.js";
+import { file_shop_shipping_v1_shipping } from "../../shipping/v1/shipping_pb.js";
 import { file_weft_options_v1_options } from "../../../weft/options/v1/options_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -17,7 +21,70 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file shop/orders/v1/orders.proto.
  */
 export const file_shop_orders_v1_orders: GenFile = /*@__PURE__*/
-  fileDesc("ChtzaG9wL29yZGVycy92MS9vcmRlcnMucHJvdG8SDnNob3Aub3JkZXJzLnYxIjEKCU9yZGVySXRlbRISCgpwcm9kdWN0X2lkGAEgASgJEhAKCHF1YW50aXR5GAIgASgFIpQBCglPcmRlckxpbmUSEgoKcHJvZHVjdF9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEhAKCHF1YW50aXR5GAMgASgFEigKCnVuaXRfcHJpY2UYBCABKAsyFC5zaG9wLm1vbmV5LnYxLk1vbmV5EikKC3RvdGFsX3ByaWNlGAUgASgLMhQuc2hvcC5tb25leS52MS5Nb25leSKkAgoFT3JkZXISEAoIb3JkZXJfaWQYASABKAkSKQoFc3RhdGUYAiABKA4yGi5zaG9wLm9yZGVycy52MS5PcmRlclN0YXRlEigKBWxpbmVzGAMgAygLMhkuc2hvcC5vcmRlcnMudjEuT3JkZXJMaW5lEikKC3RvdGFsX3ByaWNlGAQgASgLMhQuc2hvcC5tb25leS52MS5Nb25leRIWCg5yZXNlcnZhdGlvbl9pZBgFIAEoCRIvCgtjcmVhdGVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YCCABKAMiaAoRUGxhY2VPcmRlclJlcXVlc3QSFwoPaWRlbXBvdGVuY3lfa2V5GAEgASgJEigKBWl0ZW1zGAIgAygLMhkuc2hvcC5vcmRlcnMudjEuT3JkZXJJdGVtEhAKCGN1cnJlbmN5GAMgASgJIjoKElBsYWNlT3JkZXJSZXNwb25zZRIkCgVvcmRlchgBIAEoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyIj8KEkNhbmNlbE9yZGVyUmVxdWVzdBIXCg9pZGVtcG90ZW5jeV9rZXkYASABKAkSEAoIb3JkZXJfaWQYAiABKAkiOwoTQ2FuY2VsT3JkZXJSZXNwb25zZRIkCgVvcmRlchgBIAEoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyIiMKD0dldE9yZGVyUmVxdWVzdBIQCghvcmRlcl9pZBgBIAEoCSI4ChBHZXRPcmRlclJlc3BvbnNlEiQKBW9yZGVyGAEgASgLMhUuc2hvcC5vcmRlcnMudjEuT3JkZXIiOgoRTGlzdE9yZGVyc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiVAoSTGlzdE9yZGVyc1Jlc3BvbnNlEiUKBm9yZGVycxgBIAMoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIlChFXYXRjaE9yZGVyUmVxdWVzdBIQCghvcmRlcl9pZBgBIAEoCSI6ChJXYXRjaE9yZGVyUmVzcG9uc2USJAoFb3JkZXIYASABKAsyFS5zaG9wLm9yZGVycy52MS5PcmRlcipcCgpPcmRlclN0YXRlEhsKF09SREVSX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoST1JERVJfU1RBVEVfUExBQ0VEEAESGQoVT1JERVJfU1RBVEVfQ0FOQ0VMTEVEEAIysAQKDE9yZGVyU2VydmljZRJsCgpQbGFjZU9yZGVyEiEuc2hvcC5vcmRlcnMudjEuUGxhY2VPcmRlclJlcXVlc3QaIi5zaG9wLm9yZGVycy52MS5QbGFjZU9yZGVyUmVzcG9uc2UiF5ACAqi7GAKyuxgMb3JkZXJzLndyaXRlEm8KC0NhbmNlbE9yZGVyEiIuc2hvcC5vcmRlcnMudjEuQ2FuY2VsT3JkZXJSZXF1ZXN0GiMuc2hvcC5vcmRlcnMudjEuQ2FuY2VsT3JkZXJSZXNwb25zZSIXkAICqLsYArK7GAxvcmRlcnMud3JpdGUSZQoIR2V0T3JkZXISHy5zaG9wLm9yZGVycy52MS5HZXRPcmRlclJlcXVlc3QaIC5zaG9wLm9yZGVycy52MS5HZXRPcmRlclJlc3BvbnNlIhaQAgGouxgCsrsYC29yZGVycy5yZWFkEmsKCkxpc3RPcmRlcnMSIS5zaG9wLm9yZGVycy52MS5MaXN0T3JkZXJzUmVxdWVzdBoiLnNob3Aub3JkZXJzLnYxLkxpc3RPcmRlcnNSZXNwb25zZSIWkAIBqLsYArK7GAtvcmRlcnMucmVhZBJtCgpXYXRjaE9yZGVyEiEuc2hvcC5vcmRlcnMudjEuV2F0Y2hPcmRlclJlcXVlc3QaIi5zaG9wLm9yZGVycy52MS5XYXRjaE9yZGVyUmVzcG9uc2UiFpACAai7GAKyuxgLb3JkZXJzLnJlYWQwAWIGcHJvdG8z", [file_google_protobuf_timestamp, file_shop_money_v1_money, file_weft_options_v1_options]);
+  fileDesc("ChtzaG9wL29yZGVycy92MS9vcmRlcnMucHJvdG8SDnNob3Aub3JkZXJzLnYxIoMBCgxPcmRlclJlZnVzYWwSMgoGcmVhc29uGAEgASgOMiIuc2hvcC5vcmRlcnMudjEuT3JkZXJSZWZ1c2FsUmVhc29uEg8KB21lc3NhZ2UYAiABKAkSLgoJc2hvcnRhZ2VzGAMgAygLMhsuc2hvcC5pbnZlbnRvcnkudjEuU2hvcnRhZ2UiVQoST3JkZXJSZWZ1c2VkRGV0YWlsEhAKCG9yZGVyX2lkGAEgASgJEi0KB3JlZnVzYWwYAiABKAsyHC5zaG9wLm9yZGVycy52MS5PcmRlclJlZnVzYWwiMQoJT3JkZXJJdGVtEhIKCnByb2R1Y3RfaWQYASABKAkSEAoIcXVhbnRpdHkYAiABKAUilAEKCU9yZGVyTGluZRISCgpwcm9kdWN0X2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEAoIcXVhbnRpdHkYAyABKAUSKAoKdW5pdF9wcmljZRgEIAEoCzIULnNob3AubW9uZXkudjEuTW9uZXkSKQoLdG90YWxfcHJpY2UYBSABKAsyFC5zaG9wLm1vbmV5LnYxLk1vbmV5IuwDCgVPcmRlchIQCghvcmRlcl9pZBgBIAEoCRIpCgVzdGF0ZRgCIAEoDjIaLnNob3Aub3JkZXJzLnYxLk9yZGVyU3RhdGUSKAoFbGluZXMYAyADKAsyGS5zaG9wLm9yZGVycy52MS5PcmRlckxpbmUSKQoLdG90YWxfcHJpY2UYBCABKAsyFC5zaG9wLm1vbmV5LnYxLk1vbmV5EhYKDnJlc2VydmF0aW9uX2lkGAUgASgJEi8KC2NyZWF0ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdmVyc2lvbhgIIAEoAxIsCg5zaGlwcGluZ19wcmljZRgJIAEoCzIULnNob3AubW9uZXkudjEuTW9uZXkSLAoOcmVmdW5kZWRfcHJpY2UYCiABKAsyFC5zaG9wLm1vbmV5LnYxLk1vbmV5EhUKDXRyYWNraW5nX2NvZGUYCyABKAkSLQoHcmVmdXNhbBgMIAEoCzIcLnNob3Aub3JkZXJzLnYxLk9yZGVyUmVmdXNhbBISCgpwYXltZW50X2lkGA0gASgJEhAKCGxhYmVsX2lkGA4gASgJImYKCERlbGl2ZXJ5EioKB2FkZHJlc3MYASABKAsyGS5zaG9wLnNoaXBwaW5nLnYxLkFkZHJlc3MSLgoFc3BlZWQYAiABKA4yHy5zaG9wLnNoaXBwaW5nLnYxLlNoaXBwaW5nU3BlZWQiqwEKEVBsYWNlT3JkZXJSZXF1ZXN0EhcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCRIoCgVpdGVtcxgCIAMoCzIZLnNob3Aub3JkZXJzLnYxLk9yZGVySXRlbRIQCghjdXJyZW5jeRgDIAEoCRIVCg1wYXltZW50X3Rva2VuGAQgASgJEioKCGRlbGl2ZXJ5GAUgASgLMhguc2hvcC5vcmRlcnMudjEuRGVsaXZlcnkiOgoSUGxhY2VPcmRlclJlc3BvbnNlEiQKBW9yZGVyGAEgASgLMhUuc2hvcC5vcmRlcnMudjEuT3JkZXIilQEKD0NoZWNrb3V0UmVxdWVzdBIXCg9pZGVtcG90ZW5jeV9rZXkYASABKAkSFAoMY2FydF92ZXJzaW9uGAIgASgDEhAKCGN1cnJlbmN5GAMgASgJEhUKDXBheW1lbnRfdG9rZW4YBCABKAkSKgoIZGVsaXZlcnkYBSABKAsyGC5zaG9wLm9yZGVycy52MS5EZWxpdmVyeSI4ChBDaGVja291dFJlc3BvbnNlEiQKBW9yZGVyGAEgASgLMhUuc2hvcC5vcmRlcnMudjEuT3JkZXIiPwoSQ2FuY2VsT3JkZXJSZXF1ZXN0EhcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCSI7ChNDYW5jZWxPcmRlclJlc3BvbnNlEiQKBW9yZGVyGAEgASgLMhUuc2hvcC5vcmRlcnMudjEuT3JkZXIiZQoSUmVmdW5kT3JkZXJSZXF1ZXN0EhcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRIkCgZhbW91bnQYAyABKAsyFC5zaG9wLm1vbmV5LnYxLk1vbmV5IqUBChNSZWZ1bmRPcmRlclJlc3BvbnNlEhEKCXJlZnVuZF9pZBgBIAEoCRIkCgZhbW91bnQYAiABKAsyFC5zaG9wLm1vbmV5LnYxLk1vbmV5Ei8KBXN0YXRlGAMgASgOMiAuc2hvcC5vcmRlcnMudjEuT3JkZXJSZWZ1bmRTdGF0ZRIkCgVvcmRlchgEIAEoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyIiMKD0dldE9yZGVyUmVxdWVzdBIQCghvcmRlcl9pZBgBIAEoCSI4ChBHZXRPcmRlclJlc3BvbnNlEiQKBW9yZGVyGAEgASgLMhUuc2hvcC5vcmRlcnMudjEuT3JkZXIiOgoRTGlzdE9yZGVyc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiVAoSTGlzdE9yZGVyc1Jlc3BvbnNlEiUKBm9yZGVycxgBIAMoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIlChFXYXRjaE9yZGVyUmVxdWVzdBIQCghvcmRlcl9pZBgBIAEoCSI6ChJXYXRjaE9yZGVyUmVzcG9uc2USJAoFb3JkZXIYASABKAsyFS5zaG9wLm9yZGVycy52MS5PcmRlcirqAQoKT3JkZXJTdGF0ZRIbChdPUkRFUl9TVEFURV9VTlNQRUNJRklFRBAAEhYKEk9SREVSX1NUQVRFX1BMQUNFRBABEhkKFU9SREVSX1NUQVRFX0NBTkNFTExFRBACEhkKFU9SREVSX1NUQVRFX0NPTkZJUk1FRBADEhcKE09SREVSX1NUQVRFX1JFRlVTRUQQBBIaChZPUkRFUl9TVEFURV9DQU5DRUxMSU5HEAUSIgoeT1JERVJfU1RBVEVfUEFSVElBTExZX1JFRlVOREVEEAYSGAoUT1JERVJfU1RBVEVfUkVGVU5ERUQQByrLAwoST3JkZXJSZWZ1c2FsUmVhc29uEiQKIE9SREVSX1JFRlVTQUxfUkVBU09OX1VOU1BFQ0lGSUVEEAASIAocT1JERVJfUkVGVVNBTF9SRUFTT05fSU5WQUxJRBABEiMKH09SREVSX1JFRlVTQUxfUkVBU09OX0NBUlRfRU1QVFkQAhIlCiFPUkRFUl9SRUZVU0FMX1JFQVNPTl9DQVJUX0NIQU5HRUQQAxIlCiFPUkRFUl9SRUZVU0FMX1JFQVNPTl9PVVRfT0ZfU1RPQ0sQBBIoCiRPUkRFUl9SRUZVU0FMX1JFQVNPTl9OT1RfREVMSVZFUkFCTEUQBRImCiJPUkRFUl9SRUZVU0FMX1JFQVNPTl9DQVJEX0RFQ0xJTkVEEAYSKwonT1JERVJfUkVGVVNBTF9SRUFTT05fSU5TVUZGSUNJRU5UX0ZVTkRTEAcSKwonT1JERVJfUkVGVVNBTF9SRUFTT05fQ0hBTExFTkdFX1JFUVVJUkVEEAgSKAokT1JERVJfUkVGVVNBTF9SRUFTT05fUEFZTUVOVF9SRUZVU0VEEAkSJAogT1JERVJfUkVGVVNBTF9SRUFTT05fVU5BVkFJTEFCTEUQCipzChBPcmRlclJlZnVuZFN0YXRlEiIKHk9SREVSX1JFRlVORF9TVEFURV9VTlNQRUNJRklFRBAAEh4KGk9SREVSX1JFRlVORF9TVEFURV9QRU5ESU5HEAESGwoXT1JERVJfUkVGVU5EX1NUQVRFX0RPTkUQAjKKBgoMT3JkZXJTZXJ2aWNlEmwKClBsYWNlT3JkZXISIS5zaG9wLm9yZGVycy52MS5QbGFjZU9yZGVyUmVxdWVzdBoiLnNob3Aub3JkZXJzLnYxLlBsYWNlT3JkZXJSZXNwb25zZSIXkAICqLsYArK7GAxvcmRlcnMud3JpdGUSZgoIQ2hlY2tvdXQSHy5zaG9wLm9yZGVycy52MS5DaGVja291dFJlcXVlc3QaIC5zaG9wLm9yZGVycy52MS5DaGVja291dFJlc3BvbnNlIheQAgKouxgCsrsYDG9yZGVycy53cml0ZRJvCgtDYW5jZWxPcmRlchIiLnNob3Aub3JkZXJzLnYxLkNhbmNlbE9yZGVyUmVxdWVzdBojLnNob3Aub3JkZXJzLnYxLkNhbmNlbE9yZGVyUmVzcG9uc2UiF5ACAqi7GAKyuxgMb3JkZXJzLndyaXRlEnAKC1JlZnVuZE9yZGVyEiIuc2hvcC5vcmRlcnMudjEuUmVmdW5kT3JkZXJSZXF1ZXN0GiMuc2hvcC5vcmRlcnMudjEuUmVmdW5kT3JkZXJSZXNwb25zZSIYkAICqLsYArK7GA1vcmRlcnMucmVmdW5kEmUKCEdldE9yZGVyEh8uc2hvcC5vcmRlcnMudjEuR2V0T3JkZXJSZXF1ZXN0GiAuc2hvcC5vcmRlcnMudjEuR2V0T3JkZXJSZXNwb25zZSIWkAIBqLsYArK7GAtvcmRlcnMucmVhZBJrCgpMaXN0T3JkZXJzEiEuc2hvcC5vcmRlcnMudjEuTGlzdE9yZGVyc1JlcXVlc3QaIi5zaG9wLm9yZGVycy52MS5MaXN0T3JkZXJzUmVzcG9uc2UiFpACAai7GAKyuxgLb3JkZXJzLnJlYWQSbQoKV2F0Y2hPcmRlchIhLnNob3Aub3JkZXJzLnYxLldhdGNoT3JkZXJSZXF1ZXN0GiIuc2hvcC5vcmRlcnMudjEuV2F0Y2hPcmRlclJlc3BvbnNlIhaQAgGouxgCsrsYC29yZGVycy5yZWFkMAFiBnByb3RvMw", [file_google_protobuf_timestamp, file_shop_inventory_v1_inventory, file_shop_money_v1_money, file_shop_shipping_v1_shipping, file_weft_options_v1_options]);
+
+/**
+ * OrderRefusal is why an order came to nothing.
+ *
+ * @generated from message shop.orders.v1.OrderRefusal
+ */
+export type OrderRefusal = Message<"shop.orders.v1.OrderRefusal"> & {
+  /**
+   * The reason.
+   *
+   * @generated from field: shop.orders.v1.OrderRefusalReason reason = 1;
+   */
+  reason: OrderRefusalReason;
+
+  /**
+   * The same in words.
+   *
+   * @generated from field: string message = 2;
+   */
+  message: string;
+
+  /**
+   * With OUT_OF_STOCK: what is short.
+   *
+   * @generated from field: repeated shop.inventory.v1.Shortage shortages = 3;
+   */
+  shortages: Shortage[];
+};
+
+/**
+ * Describes the message shop.orders.v1.OrderRefusal.
+ * Use `create(OrderRefusalSchema)` to create a new message.
+ */
+export const OrderRefusalSchema: GenMessage<OrderRefusal> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_orders, 0);
+
+/**
+ * OrderRefusedDetail accompanies the error of an order that came to nothing.
+ *
+ * @generated from message shop.orders.v1.OrderRefusedDetail
+ */
+export type OrderRefusedDetail = Message<"shop.orders.v1.OrderRefusedDetail"> & {
+  /**
+   * The order, as it stands recorded.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: shop.orders.v1.OrderRefusal refusal = 2;
+   */
+  refusal?: OrderRefusal | undefined;
+};
+
+/**
+ * Describes the message shop.orders.v1.OrderRefusedDetail.
+ * Use `create(OrderRefusedDetailSchema)` to create a new message.
+ */
+export const OrderRefusedDetailSchema: GenMessage<OrderRefusedDetail> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_orders, 1);
 
 /**
  * OrderItem is what somebody asks for.
@@ -45,7 +112,7 @@ export type OrderItem = Message<"shop.orders.v1.OrderItem"> & {
  * Use `create(OrderItemSchema)` to create a new message.
  */
 export const OrderItemSchema: GenMessage<OrderItem> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 0);
+  messageDesc(file_shop_orders_v1_orders, 2);
 
 /**
  * OrderLine is an item with its price at the time of the order.
@@ -75,14 +142,14 @@ export type OrderLine = Message<"shop.orders.v1.OrderLine"> & {
   quantity: number;
 
   /**
-   * The price of one.
+   * The price of one; unset until the order is priced, which is among the first things.
    *
    * @generated from field: shop.money.v1.Money unit_price = 4;
    */
   unitPrice?: Money | undefined;
 
   /**
-   * The price of all.
+   * The price of all; unset until the order is priced.
    *
    * @generated from field: shop.money.v1.Money total_price = 5;
    */
@@ -94,7 +161,7 @@ export type OrderLine = Message<"shop.orders.v1.OrderLine"> & {
  * Use `create(OrderLineSchema)` to create a new message.
  */
 export const OrderLineSchema: GenMessage<OrderLine> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 1);
+  messageDesc(file_shop_orders_v1_orders, 3);
 
 /**
  * Order is what somebody bought.
@@ -117,21 +184,21 @@ export type Order = Message<"shop.orders.v1.Order"> & {
   state: OrderState;
 
   /**
-   * What was bought, in the order of the request.
+   * What was bought, in the order of the request; empty until a cart that is checked out was read.
    *
    * @generated from field: repeated shop.orders.v1.OrderLine lines = 3;
    */
   lines: OrderLine[];
 
   /**
-   * The price of everything.
+   * The price of everything, shipping too; unset until the order is priced.
    *
    * @generated from field: shop.money.v1.Money total_price = 4;
    */
   totalPrice?: Money | undefined;
 
   /**
-   * The inventory's reservation that holds the stock.
+   * The inventory's reservation that held the stock; empty until the order is confirmed.
    *
    * @generated from field: string reservation_id = 5;
    */
@@ -157,6 +224,48 @@ export type Order = Message<"shop.orders.v1.Order"> & {
    * @generated from field: int64 version = 8;
    */
   version: bigint;
+
+  /**
+   * What sending it costs, within the total; unset until the order is priced.
+   *
+   * @generated from field: shop.money.v1.Money shipping_price = 9;
+   */
+  shippingPrice?: Money | undefined;
+
+  /**
+   * What was given back of what was paid; unset until the order is paid.
+   *
+   * @generated from field: shop.money.v1.Money refunded_price = 10;
+   */
+  refundedPrice?: Money | undefined;
+
+  /**
+   * The carrier's name for the shipment; empty until the order is confirmed.
+   *
+   * @generated from field: string tracking_code = 11;
+   */
+  trackingCode: string;
+
+  /**
+   * Why it came to nothing; unset unless it is REFUSED.
+   *
+   * @generated from field: shop.orders.v1.OrderRefusal refusal = 12;
+   */
+  refusal?: OrderRefusal | undefined;
+
+  /**
+   * The payment in the payment service; empty until the order is confirmed.
+   *
+   * @generated from field: string payment_id = 13;
+   */
+  paymentId: string;
+
+  /**
+   * The label in the shipping service; empty until the order is confirmed.
+   *
+   * @generated from field: string label_id = 14;
+   */
+  labelId: string;
 };
 
 /**
@@ -164,7 +273,35 @@ export type Order = Message<"shop.orders.v1.Order"> & {
  * Use `create(OrderSchema)` to create a new message.
  */
 export const OrderSchema: GenMessage<Order> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 2);
+  messageDesc(file_shop_orders_v1_orders, 4);
+
+/**
+ * Delivery is how an order gets where it goes.
+ *
+ * @generated from message shop.orders.v1.Delivery
+ */
+export type Delivery = Message<"shop.orders.v1.Delivery"> & {
+  /**
+   * Where it goes.
+   *
+   * @generated from field: shop.shipping.v1.Address address = 1;
+   */
+  address?: Address | undefined;
+
+  /**
+   * How fast. Unset means standard.
+   *
+   * @generated from field: shop.shipping.v1.ShippingSpeed speed = 2;
+   */
+  speed: ShippingSpeed;
+};
+
+/**
+ * Describes the message shop.orders.v1.Delivery.
+ * Use `create(DeliverySchema)` to create a new message.
+ */
+export const DeliverySchema: GenMessage<Delivery> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_orders, 5);
 
 /**
  * @generated from message shop.orders.v1.PlaceOrderRequest
@@ -191,6 +328,20 @@ export type PlaceOrderRequest = Message<"shop.orders.v1.PlaceOrderRequest"> & {
    * @generated from field: string currency = 3;
    */
   currency: string;
+
+  /**
+   * The card to pay with: a token from shop.payments.v1.PaymentService.TokenizeCard. Never a card number.
+   *
+   * @generated from field: string payment_token = 4;
+   */
+  paymentToken: string;
+
+  /**
+   * Where it goes, and how.
+   *
+   * @generated from field: shop.orders.v1.Delivery delivery = 5;
+   */
+  delivery?: Delivery | undefined;
 };
 
 /**
@@ -198,14 +349,14 @@ export type PlaceOrderRequest = Message<"shop.orders.v1.PlaceOrderRequest"> & {
  * Use `create(PlaceOrderRequestSchema)` to create a new message.
  */
 export const PlaceOrderRequestSchema: GenMessage<PlaceOrderRequest> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 3);
+  messageDesc(file_shop_orders_v1_orders, 6);
 
 /**
  * @generated from message shop.orders.v1.PlaceOrderResponse
  */
 export type PlaceOrderResponse = Message<"shop.orders.v1.PlaceOrderResponse"> & {
   /**
-   * The order as recorded.
+   * The order: CONFIRMED, or PLACED when its outcome was not known in time.
    *
    * @generated from field: shop.orders.v1.Order order = 1;
    */
@@ -217,7 +368,73 @@ export type PlaceOrderResponse = Message<"shop.orders.v1.PlaceOrderResponse"> & 
  * Use `create(PlaceOrderResponseSchema)` to create a new message.
  */
 export const PlaceOrderResponseSchema: GenMessage<PlaceOrderResponse> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 4);
+  messageDesc(file_shop_orders_v1_orders, 7);
+
+/**
+ * @generated from message shop.orders.v1.CheckoutRequest
+ */
+export type CheckoutRequest = Message<"shop.orders.v1.CheckoutRequest"> & {
+  /**
+   * Names this request, as in PlaceOrderRequest. 1 to 128 characters.
+   *
+   * @generated from field: string idempotency_key = 1;
+   */
+  idempotencyKey: string;
+
+  /**
+   * The version of the cart that is meant; when it has another one, the order is refused. 0 means any.
+   *
+   * @generated from field: int64 cart_version = 2;
+   */
+  cartVersion: bigint;
+
+  /**
+   * The currency to pay in, such as `EUR`.
+   *
+   * @generated from field: string currency = 3;
+   */
+  currency: string;
+
+  /**
+   * The card to pay with: a token from shop.payments.v1.PaymentService.TokenizeCard. Never a card number.
+   *
+   * @generated from field: string payment_token = 4;
+   */
+  paymentToken: string;
+
+  /**
+   * Where it goes, and how.
+   *
+   * @generated from field: shop.orders.v1.Delivery delivery = 5;
+   */
+  delivery?: Delivery | undefined;
+};
+
+/**
+ * Describes the message shop.orders.v1.CheckoutRequest.
+ * Use `create(CheckoutRequestSchema)` to create a new message.
+ */
+export const CheckoutRequestSchema: GenMessage<CheckoutRequest> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_orders, 8);
+
+/**
+ * @generated from message shop.orders.v1.CheckoutResponse
+ */
+export type CheckoutResponse = Message<"shop.orders.v1.CheckoutResponse"> & {
+  /**
+   * The order: CONFIRMED, or PLACED when its outcome was not known in time.
+   *
+   * @generated from field: shop.orders.v1.Order order = 1;
+   */
+  order?: Order | undefined;
+};
+
+/**
+ * Describes the message shop.orders.v1.CheckoutResponse.
+ * Use `create(CheckoutResponseSchema)` to create a new message.
+ */
+export const CheckoutResponseSchema: GenMessage<CheckoutResponse> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_orders, 9);
 
 /**
  * @generated from message shop.orders.v1.CancelOrderRequest
@@ -243,14 +460,14 @@ export type CancelOrderRequest = Message<"shop.orders.v1.CancelOrderRequest"> & 
  * Use `create(CancelOrderRequestSchema)` to create a new message.
  */
 export const CancelOrderRequestSchema: GenMessage<CancelOrderRequest> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 5);
+  messageDesc(file_shop_orders_v1_orders, 10);
 
 /**
  * @generated from message shop.orders.v1.CancelOrderResponse
  */
 export type CancelOrderResponse = Message<"shop.orders.v1.CancelOrderResponse"> & {
   /**
-   * The order, cancelled.
+   * The order: CANCELLED, or CANCELLING when that was not over in time.
    *
    * @generated from field: shop.orders.v1.Order order = 1;
    */
@@ -262,7 +479,80 @@ export type CancelOrderResponse = Message<"shop.orders.v1.CancelOrderResponse"> 
  * Use `create(CancelOrderResponseSchema)` to create a new message.
  */
 export const CancelOrderResponseSchema: GenMessage<CancelOrderResponse> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 6);
+  messageDesc(file_shop_orders_v1_orders, 11);
+
+/**
+ * @generated from message shop.orders.v1.RefundOrderRequest
+ */
+export type RefundOrderRequest = Message<"shop.orders.v1.RefundOrderRequest"> & {
+  /**
+   * Names this request. 1 to 128 characters.
+   *
+   * @generated from field: string idempotency_key = 1;
+   */
+  idempotencyKey: string;
+
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 2;
+   */
+  orderId: string;
+
+  /**
+   * How much to give back, in the order's currency. Unset means all that is left.
+   *
+   * @generated from field: shop.money.v1.Money amount = 3;
+   */
+  amount?: Money | undefined;
+};
+
+/**
+ * Describes the message shop.orders.v1.RefundOrderRequest.
+ * Use `create(RefundOrderRequestSchema)` to create a new message.
+ */
+export const RefundOrderRequestSchema: GenMessage<RefundOrderRequest> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_orders, 12);
+
+/**
+ * @generated from message shop.orders.v1.RefundOrderResponse
+ */
+export type RefundOrderResponse = Message<"shop.orders.v1.RefundOrderResponse"> & {
+  /**
+   * Names the refund.
+   *
+   * @generated from field: string refund_id = 1;
+   */
+  refundId: string;
+
+  /**
+   * How much is given back.
+   *
+   * @generated from field: shop.money.v1.Money amount = 2;
+   */
+  amount?: Money | undefined;
+
+  /**
+   * How far it is.
+   *
+   * @generated from field: shop.orders.v1.OrderRefundState state = 3;
+   */
+  state: OrderRefundState;
+
+  /**
+   * The order as it is now.
+   *
+   * @generated from field: shop.orders.v1.Order order = 4;
+   */
+  order?: Order | undefined;
+};
+
+/**
+ * Describes the message shop.orders.v1.RefundOrderResponse.
+ * Use `create(RefundOrderResponseSchema)` to create a new message.
+ */
+export const RefundOrderResponseSchema: GenMessage<RefundOrderResponse> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_orders, 13);
 
 /**
  * @generated from message shop.orders.v1.GetOrderRequest
@@ -281,7 +571,7 @@ export type GetOrderRequest = Message<"shop.orders.v1.GetOrderRequest"> & {
  * Use `create(GetOrderRequestSchema)` to create a new message.
  */
 export const GetOrderRequestSchema: GenMessage<GetOrderRequest> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 7);
+  messageDesc(file_shop_orders_v1_orders, 14);
 
 /**
  * @generated from message shop.orders.v1.GetOrderResponse
@@ -300,7 +590,7 @@ export type GetOrderResponse = Message<"shop.orders.v1.GetOrderResponse"> & {
  * Use `create(GetOrderResponseSchema)` to create a new message.
  */
 export const GetOrderResponseSchema: GenMessage<GetOrderResponse> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 8);
+  messageDesc(file_shop_orders_v1_orders, 15);
 
 /**
  * @generated from message shop.orders.v1.ListOrdersRequest
@@ -326,7 +616,7 @@ export type ListOrdersRequest = Message<"shop.orders.v1.ListOrdersRequest"> & {
  * Use `create(ListOrdersRequestSchema)` to create a new message.
  */
 export const ListOrdersRequestSchema: GenMessage<ListOrdersRequest> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 9);
+  messageDesc(file_shop_orders_v1_orders, 16);
 
 /**
  * @generated from message shop.orders.v1.ListOrdersResponse
@@ -352,7 +642,7 @@ export type ListOrdersResponse = Message<"shop.orders.v1.ListOrdersResponse"> & 
  * Use `create(ListOrdersResponseSchema)` to create a new message.
  */
 export const ListOrdersResponseSchema: GenMessage<ListOrdersResponse> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 10);
+  messageDesc(file_shop_orders_v1_orders, 17);
 
 /**
  * @generated from message shop.orders.v1.WatchOrderRequest
@@ -371,7 +661,7 @@ export type WatchOrderRequest = Message<"shop.orders.v1.WatchOrderRequest"> & {
  * Use `create(WatchOrderRequestSchema)` to create a new message.
  */
 export const WatchOrderRequestSchema: GenMessage<WatchOrderRequest> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 11);
+  messageDesc(file_shop_orders_v1_orders, 18);
 
 /**
  * @generated from message shop.orders.v1.WatchOrderResponse
@@ -390,7 +680,7 @@ export type WatchOrderResponse = Message<"shop.orders.v1.WatchOrderResponse"> & 
  * Use `create(WatchOrderResponseSchema)` to create a new message.
  */
 export const WatchOrderResponseSchema: GenMessage<WatchOrderResponse> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 12);
+  messageDesc(file_shop_orders_v1_orders, 19);
 
 /**
  * OrderState says what became of an order.
@@ -406,18 +696,53 @@ export enum OrderState {
   UNSPECIFIED = 0,
 
   /**
-   * Recorded, its stock held.
+   * Recorded, and on its way: its outcome is not known yet.
    *
    * @generated from enum value: ORDER_STATE_PLACED = 1;
    */
   PLACED = 1,
 
   /**
-   * Called off, its stock given back. This state is final.
+   * Called off: nothing is held, and what was paid was given back. This state is final.
    *
    * @generated from enum value: ORDER_STATE_CANCELLED = 2;
    */
   CANCELLED = 2,
+
+  /**
+   * Paid for, its label made, its stock taken off the shelf.
+   *
+   * @generated from enum value: ORDER_STATE_CONFIRMED = 3;
+   */
+  CONFIRMED = 3,
+
+  /**
+   * Came to nothing; `refusal` says why. Nothing is held, and nothing was charged. This state is final.
+   *
+   * @generated from enum value: ORDER_STATE_REFUSED = 4;
+   */
+  REFUSED = 4,
+
+  /**
+   * Being called off.
+   *
+   * @generated from enum value: ORDER_STATE_CANCELLING = 5;
+   */
+  CANCELLING = 5,
+
+  /**
+   * Confirmed, and a part of what was paid was given back.
+   *
+   * @generated from enum value: ORDER_STATE_PARTIALLY_REFUNDED = 6;
+   */
+  PARTIALLY_REFUNDED = 6,
+
+  /**
+   * Confirmed, and all that was paid was given back.
+   *
+   * @generated from enum value: ORDER_STATE_REFUNDED = 7;
+   */
+  REFUNDED = 7,
 }
 
 /**
@@ -427,16 +752,146 @@ export const OrderStateSchema: GenEnum<OrderState> = /*@__PURE__*/
   enumDesc(file_shop_orders_v1_orders, 0);
 
 /**
+ * OrderRefusalReason says why an order came to nothing.
+ *
+ * @generated from enum shop.orders.v1.OrderRefusalReason
+ */
+export enum OrderRefusalReason {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: ORDER_REFUSAL_REASON_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The request cannot be right, such as a product that does not exist: the message names the field.
+   *
+   * @generated from enum value: ORDER_REFUSAL_REASON_INVALID = 1;
+   */
+  INVALID = 1,
+
+  /**
+   * The cart is empty.
+   *
+   * @generated from enum value: ORDER_REFUSAL_REASON_CART_EMPTY = 2;
+   */
+  CART_EMPTY = 2,
+
+  /**
+   * The cart is not the one that was meant, or something in it is sold no more.
+   *
+   * @generated from enum value: ORDER_REFUSAL_REASON_CART_CHANGED = 3;
+   */
+  CART_CHANGED = 3,
+
+  /**
+   * Something is short.
+   *
+   * @generated from enum value: ORDER_REFUSAL_REASON_OUT_OF_STOCK = 4;
+   */
+  OUT_OF_STOCK = 4,
+
+  /**
+   * It cannot be sent there in this way.
+   *
+   * @generated from enum value: ORDER_REFUSAL_REASON_NOT_DELIVERABLE = 5;
+   */
+  NOT_DELIVERABLE = 5,
+
+  /**
+   * The bank declines the card.
+   *
+   * @generated from enum value: ORDER_REFUSAL_REASON_CARD_DECLINED = 6;
+   */
+  CARD_DECLINED = 6,
+
+  /**
+   * The card has too little money.
+   *
+   * @generated from enum value: ORDER_REFUSAL_REASON_INSUFFICIENT_FUNDS = 7;
+   */
+  INSUFFICIENT_FUNDS = 7,
+
+  /**
+   * The card's bank asks its owner something first, which cannot be answered here yet.
+   *
+   * @generated from enum value: ORDER_REFUSAL_REASON_CHALLENGE_REQUIRED = 8;
+   */
+  CHALLENGE_REQUIRED = 8,
+
+  /**
+   * The payment token is not one of the caller's, or the payment was refused for another reason.
+   *
+   * @generated from enum value: ORDER_REFUSAL_REASON_PAYMENT_REFUSED = 9;
+   */
+  PAYMENT_REFUSED = 9,
+
+  /**
+   * A service that is needed was away for too long. The same order may be taken later, under another key.
+   *
+   * @generated from enum value: ORDER_REFUSAL_REASON_UNAVAILABLE = 10;
+   */
+  UNAVAILABLE = 10,
+}
+
+/**
+ * Describes the enum shop.orders.v1.OrderRefusalReason.
+ */
+export const OrderRefusalReasonSchema: GenEnum<OrderRefusalReason> = /*@__PURE__*/
+  enumDesc(file_shop_orders_v1_orders, 1);
+
+/**
+ * OrderRefundState says how far a refund is.
+ *
+ * @generated from enum shop.orders.v1.OrderRefundState
+ */
+export enum OrderRefundState {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: ORDER_REFUND_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * On its way: it goes on by itself.
+   *
+   * @generated from enum value: ORDER_REFUND_STATE_PENDING = 1;
+   */
+  PENDING = 1,
+
+  /**
+   * The money was given back.
+   *
+   * @generated from enum value: ORDER_REFUND_STATE_DONE = 2;
+   */
+  DONE = 2,
+}
+
+/**
+ * Describes the enum shop.orders.v1.OrderRefundState.
+ */
+export const OrderRefundStateSchema: GenEnum<OrderRefundState> = /*@__PURE__*/
+  enumDesc(file_shop_orders_v1_orders, 2);
+
+/**
  * OrderService takes orders and tells their owner about them. An order belongs to the caller who placed it;
  * to everyone else it does not exist (NOT_FOUND).
+ *
+ * An order is recorded before anything is done for it, and from then on it comes to an end whatever fails on the way: confirmed and paid, or
+ * undone without a trace in stock and money. Methods that change something wait for that end as long as their caller's deadline allows,
+ * and give the order as it is then: one that is still PLACED or CANCELLING goes on by itself; watch it, or send the same request again.
  *
  * @generated from service shop.orders.v1.OrderService
  */
 export const OrderService: GenService<{
   /**
-   * Prices the items by the catalog, holds them in the inventory and records the order.
-   * INVALID_ARGUMENT names the field and the value that is wrong. FAILED_PRECONDITION comes with the inventory's
-   * shop.inventory.v1.OutOfStockDetail when something is short; nothing is held or recorded then.
+   * Places an order: priced by the catalog as it is now, sent by shipping, its stock held, its price authorized on the card, its label made, and
+   * then paid. The same key gives the same order, as it is by then, or the error with which it came to nothing.
+   * INVALID_ARGUMENT names the field and the value that is wrong. FAILED_PRECONDITION when the order was refused, with an OrderRefusedDetail that says
+   * why, and when something is short with a shop.inventory.v1.OutOfStockDetail too; nothing is held and nothing charged then.
+   * ABORTED with an OrderRefusedDetail: a service that is needed was away for too long; place it anew under another key.
    *
    * @generated from rpc shop.orders.v1.OrderService.PlaceOrder
    */
@@ -446,7 +901,19 @@ export const OrderService: GenService<{
     output: typeof PlaceOrderResponseSchema;
   },
   /**
-   * Cancels an order and gives its stock back. Cancelling what is cancelled already changes nothing.
+   * Places an order of what is in the caller's cart, and takes it out of the cart when the order is confirmed. Else as PlaceOrder.
+   *
+   * @generated from rpc shop.orders.v1.OrderService.Checkout
+   */
+  checkout: {
+    methodKind: "unary";
+    input: typeof CheckoutRequestSchema;
+    output: typeof CheckoutResponseSchema;
+  },
+  /**
+   * Cancels an order that the carrier has not got yet: what was paid and not given back yet is given back, the label cancelled, the stock available again.
+   * An order that is not paid yet turns back, or is paid first and cancelled then. Cancelling what is cancelled already changes nothing.
+   * FAILED_PRECONDITION when the order was refused, or shipped.
    *
    * @generated from rpc shop.orders.v1.OrderService.CancelOrder
    */
@@ -454,6 +921,16 @@ export const OrderService: GenService<{
     methodKind: "unary";
     input: typeof CancelOrderRequestSchema;
     output: typeof CancelOrderResponseSchema;
+  },
+  /**
+   * Gives back a part of what was paid, or all that is left of it. FAILED_PRECONDITION when more is asked for than is left, or when nothing was paid.
+   *
+   * @generated from rpc shop.orders.v1.OrderService.RefundOrder
+   */
+  refundOrder: {
+    methodKind: "unary";
+    input: typeof RefundOrderRequestSchema;
+    output: typeof RefundOrderResponseSchema;
   },
   /**
    * Gives one of the caller's orders.

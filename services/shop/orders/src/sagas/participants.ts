@@ -1,0 +1,37 @@
+import type { Client } from "@connectrpc/connect";
+import type { CartService } from "@weft/contracts/shop/cart/v1";
+import type { CatalogService } from "@weft/contracts/shop/catalog/v1";
+import type { InventoryService } from "@weft/contracts/shop/inventory/v1";
+import type { PaymentService } from "@weft/contracts/shop/payments/v1";
+import type { ShippingService } from "@weft/contracts/shop/shipping/v1";
+import type { StepPolicy } from "@weft/saga";
+import type { OrderStore } from "../store.js";
+
+/** The services that take part in an order's sagas: what is asked of each. */
+export interface Participants {
+  readonly cart: Pick<Client<typeof CartService>, "getCart" | "clearCart">;
+  readonly catalog: Pick<Client<typeof CatalogService>, "batchGetProducts">;
+  readonly inventory: Pick<
+    Client<typeof InventoryService>,
+    "reserve" | "release" | "commit" | "restock" | "getReservation"
+  >;
+  readonly payments: Pick<
+    Client<typeof PaymentService>,
+    "authorize" | "capture" | "refund" | "getPayment" | "getRefund"
+  >;
+  readonly shipping: Pick<Client<typeof ShippingService>, "getQuote" | "createLabel" | "cancelLabel" | "getLabel">;
+}
+
+/** What the sagas are made of. */
+export interface SagaParts extends Participants {
+  readonly store: OrderStore;
+  /** How steps are tried; default {@link patientPolicy}. */
+  readonly policy?: StepPolicy;
+}
+
+/** A service may be away for about a minute, as for a restart of it or of its database, before an order turns back. */
+export const patientPolicy: StepPolicy = {
+  timeoutMs: 5_000,
+  attempts: 20,
+  backoff: { initialMs: 100, maxMs: 5_000, multiplier: 2, jitter: 0.2 },
+};
