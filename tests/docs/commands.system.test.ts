@@ -74,8 +74,8 @@ describe("every command of the documents does what it should", () => {
         expect(code, `${stdout}${stderr}`).toBe(0);
         expect(stderr).toBe("");
         // curl ends with 0 whatever the answer; the gateway's errors have a code.
-      if (text.startsWith("curl")) expect(stdout).not.toContain('{"code":');
-      if (text.startsWith("curl -si")) expect(stdout).toMatch(/^HTTP\/1\.1 200 /);
+        if (text.startsWith("curl")) expect(stdout).not.toContain('{"code":');
+        if (text.startsWith("curl -si")) expect(stdout).toMatch(/^HTTP\/1\.1 200 /);
       },
       90_000,
     );
