@@ -19,7 +19,7 @@ const echo = {
 const server = new Server();
 const payload = Buffer.from([10, 1, process.argv[1].charCodeAt(0)]);
 server.addService({ echo }, { echo: (_call, reply) => setTimeout(() => reply(null, payload), 20) });
-server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (_error, port) => console.log(port));
+server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (_error, port) => process.stdout.write(String(port)));
 `;
 
 /** Starts one that answers with this letter. Dispose kills it, stopped or not. */
@@ -56,7 +56,7 @@ const server = createServer((near) => {
   far.on("error", () => {}).on("close", () => near.destroy());
   near.pipe(far).pipe(near);
 });
-server.listen({ host: "127.0.0.1", port: 0 }, () => console.log(server.address().port));
+server.listen({ host: "127.0.0.1", port: 0 }, () => process.stdout.write(String(server.address().port)));
 `;
 
 /** Starts a process through which a server is reached, so that it can be frozen with the process. */
