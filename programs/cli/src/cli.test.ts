@@ -26,7 +26,7 @@ async function weft(...args: readonly string[]): Promise<{ code: number; stdout:
 test("without a command, and for each command, there is help", async () => {
   const { code, stdout } = await weft();
   expect(code).toBe(0);
-  for (const name of ["up", "status", "logs", "restart", "kubeconfig", "down", "reset"]) {
+  for (const name of ["up", "status", "logs", "restart", "kubeconfig", "down", "reset", "load", "sagas"]) {
     expect(stdout).toMatch(new RegExp(`^  ${name} +\\S`, "m"));
     const asked = await weft("help", name);
     expect(asked.stdout).toContain(`weft ${name}`);
@@ -50,7 +50,14 @@ test("what is not understood is said in one line, with exit code 2", async () =>
 });
 
 test("commands that need the laptop say that it is not up, with exit code 1", async () => {
-  for (const args of [["status"], ["logs", "orders"], ["restart", "orders"], ["kubeconfig"]]) {
+  for (const args of [
+    ["status"],
+    ["logs", "orders"],
+    ["restart", "orders"],
+    ["kubeconfig"],
+    ["load"],
+    ["sagas", "list"],
+  ]) {
     const result = await weft(...args, "--state", state);
     expect(result).toMatchObject({ code: 1, stdout: "" });
     expect(result.stderr).toContain("weft up");

@@ -20,7 +20,7 @@ type Options = NonNullable<Parameters<typeof parseArgs>[0]>["options"];
 
 interface Command {
   readonly options: NonNullable<Options>;
-  /** Names that must be given, as shown in the help. */
+  /** Names that must be given, as shown in the help; those in brackets may be left out. */
   readonly operands: readonly string[];
   run(context: CommandContext): Promise<number>;
 }
@@ -45,6 +45,33 @@ const commands: Readonly<Record<CommandName, Command>> = {
   kubeconfig: { options: {}, operands: [], run: kubeconfig },
   down: { options: {}, operands: [], run: down },
   reset: { options: {}, operands: [], run: reset },
+  // These two bring an RPC client along, which `weft up` shall not carry all day: they are loaded when they are asked for.
+  load: {
+    options: {
+      rate: { type: "string" },
+      users: { type: "string" },
+      minutes: { type: "string" },
+      gateway: { type: "string" },
+      seed: { type: "string" },
+      json: { type: "string" },
+    },
+    operands: [],
+    run: async (context) => (await import("./commands/load.js")).load(context),
+  },
+  sagas: {
+    options: {
+      service: { type: "string" },
+      kubeconfig: { type: "string" },
+      only: { type: "string" },
+      name: { type: "string" },
+      limit: { type: "string" },
+      reason: { type: "string" },
+      result: { type: "string" },
+      force: { type: "boolean" },
+    },
+    operands: ["ACT", "[ID]", "[STEP]"],
+    run: async (context) => (await import("./commands/sagas.js")).sagas(context),
+  },
 };
 
 /** Runs one command line; gives the exit code: 0 done, 1 failed, 2 not understood. */
@@ -72,7 +99,8 @@ async function runCommand(name: CommandName, args: readonly string[], terminal: 
     terminal.stdout.write(helpOf(name));
     return 0;
   }
-  if (positionals.length !== command.operands.length) {
+  const least = command.operands.filter((operand) => !operand.startsWith("[")).length;
+  if (positionals.length < least || positionals.length > command.operands.length) {
     const expected = command.operands.length === 0 ? "takes no name" : `takes ${command.operands.join(" ")}`;
     throw new CommandError(`"weft ${name}" ${expected}: see "weft help ${name}"`, 2);
   }
@@ -81,6 +109,7 @@ async function runCommand(name: CommandName, args: readonly string[], terminal: 
     checkout,
     state: stateFolderOf(typeof folder === "string" ? resolve(folder) : join(checkout, ".weft")),
     operand: positionals[0] ?? "",
+    operands: positionals,
     flag: (option) => values[option] === true,
     text(option) {
       const value = values[option];

@@ -2,7 +2,7 @@ import { createKubeClient, isKubeError, type KubeClient, loadKubeconfig } from "
 import { lockHolder, type StateFolder } from "@weft/laptop";
 import { CommandError, type Terminal } from "./terminal.js";
 
-export type CommandName = "up" | "status" | "logs" | "restart" | "kubeconfig" | "down" | "reset";
+export type CommandName = "up" | "status" | "logs" | "restart" | "kubeconfig" | "down" | "reset" | "load" | "sagas";
 
 /** What a command runs with. */
 export interface CommandContext {
@@ -10,28 +10,35 @@ export interface CommandContext {
   readonly state: StateFolder;
   /** The name given after the command; empty for commands that take none. */
   readonly operand: string;
+  /** All names given after the command. */
+  readonly operands: readonly string[];
   flag(option: string): boolean;
   text(option: string): string | undefined;
   readonly terminal: Terminal;
 }
 
-/** Runs `work` with a client of the laptop that is up; without one, or when it does not answer, says so in one line. */
+/**
+ * Runs `work` with a client of the cluster that `--kubeconfig` names, else of the laptop that is up; without one, or when it does not answer, says
+ * so in one line.
+ */
 export async function withCluster(
   context: CommandContext,
   work: (client: KubeClient) => Promise<number>,
 ): Promise<number> {
-  if (lockHolder(context.state.lock) === undefined) {
+  const file = context.text("kubeconfig");
+  if (file === undefined && lockHolder(context.state.lock) === undefined) {
     throw new CommandError('the laptop is not up: run "weft up" (or "npm start") first');
   }
-  const server = loadKubeconfig(context.state.kubeconfig);
-  if (!server.ok) throw new CommandError(`the laptop is still starting: ${server.error}`);
+  const server = loadKubeconfig(file ?? context.state.kubeconfig);
+  if (!server.ok)
+    throw new CommandError(file === undefined ? `the laptop is still starting: ${server.error}` : server.error);
   await using client = createKubeClient(server.value);
   try {
     return await work(client);
   } catch (error) {
     if (isKubeError(error)) throw new CommandError(error.message);
     if (error instanceof DOMException && error.name === "TimeoutError")
-      throw new CommandError("the laptop does not answer");
+      throw new CommandError(`the ${file === undefined ? "laptop" : "cluster"} does not answer`);
     throw error;
   }
 }

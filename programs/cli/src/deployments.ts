@@ -2,7 +2,7 @@ import { type Deployment, type KubeClient, kinds, type Pod } from "@weft/kube";
 import { CommandError } from "./terminal.js";
 
 /** The Deployment of a name, `orders` or `shop/orders`; one that does not exist, or is not the only one, is an error that lists what there is. */
-export async function findDeployment(client: KubeClient, name: string): Promise<Deployment> {
+export async function findDeployment(client: Pick<KubeClient, "list">, name: string): Promise<Deployment> {
   const all = (await client.list(kinds.deployment)).items;
   const found = all.filter(
     ({ metadata }) => name === metadata.name || name === `${metadata.namespace}/${metadata.name}`,
@@ -19,7 +19,7 @@ export async function findDeployment(client: KubeClient, name: string): Promise<
 }
 
 /** The Pods that a Deployment's selector takes in, the oldest first. */
-export async function podsOf(client: KubeClient, deployment: Deployment): Promise<readonly Pod[]> {
+export async function podsOf(client: Pick<KubeClient, "list">, deployment: Deployment): Promise<readonly Pod[]> {
   const { namespace = "default" } = deployment.metadata;
   const labels = Object.entries(deployment.spec.selector.matchLabels ?? {});
   const labelSelector = labels.map(([key, value]) => `${key}=${value}`).join(",");

@@ -36,6 +36,34 @@ const texts: Readonly<
   kubeconfig: { brief: "print the path of the kubeconfig, for kubectl", usage: "weft kubeconfig", options: "" },
   down: { brief: "end the laptop that runs in the background or another terminal", usage: "weft down", options: "" },
   reset: { brief: "remove all data: databases, objects, logs", usage: "weft reset", options: "" },
+  load: {
+    brief: "shop as people do, and print rates, latencies and errors until Ctrl-C",
+    usage: "weft load [--rate N] [--users M] [--minutes T] [--gateway URL] [--seed S] [--json FILE]",
+    options: `  --rate N        calls a second, over the long run (default: 10)
+  --users M       how many people there are (default: 50)
+  --minutes T     end after so long (default: go on)
+  --gateway URL   the shop's public address (default: that of this laptop)
+  --seed S        let the same people do the same things in the same order
+  --json FILE     write the summary there too
+`,
+  },
+  sagas: {
+    brief: "show the sagas of a service, and act on those that need somebody",
+    usage: `weft sagas list [--only STATES] [--name SAGA] [--limit N]
+weft sagas show ID
+weft sagas retry ID --reason TEXT
+weft sagas skip ID STEP --reason TEXT [--result JSON]
+weft sagas compensate ID --reason TEXT [--force]`,
+    options: `  --service NAME  the Deployment whose sagas are meant (default: orders)
+  --kubeconfig F  reach it in the cluster of this kubeconfig (default: in this laptop)
+  --only STATES   of running, compensating, completed, compensated, parked; with commas between
+  --name SAGA     only sagas of this definition
+  --limit N       at most so many (default: 50)
+  --reason TEXT   why: it is kept in the audit row, with your name
+  --result JSON   what the skipped step would have given, where later steps need it
+  --force         turn back a parked saga although its pivot was begun
+`,
+  },
 };
 
 /** Every command in one line each. */

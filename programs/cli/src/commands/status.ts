@@ -1,4 +1,4 @@
-import { type EndpointSlice, type KubeClient, kinds, type Pod } from "@weft/kube";
+import { type Deployment, type EndpointSlice, type KubeClient, kinds, type Pod } from "@weft/kube";
 import { lineOf } from "@weft/laptop";
 import { type CommandContext, withCluster } from "../context.js";
 import { type ProcessConfig, readProcessConfig } from "../process-config.js";
@@ -40,8 +40,29 @@ export function status(context: CommandContext): Promise<number> {
       return [key, endpointsOf(key, slices.items) || "none", outside];
     });
     stdout.write(formatTable([["SERVICE", "ENDPOINTS", "ON THIS MACHINE"], ...serviceRows.sort()]));
+    const { sagaTrouble } = await import("../sagas/trouble.js");
+    const trouble = await sagaTrouble(client, podsByDeployment(deployments.items, pods.items));
+    if (trouble.length > 0) stdout.write(`\n${trouble.join("\n")}\n`);
     return lines.every(({ done }) => done) ? 0 : 1;
   });
+}
+
+/** The Pods that each Deployment's selector takes in, by `namespace/name`. */
+function podsByDeployment(
+  deployments: readonly Deployment[],
+  pods: readonly Pod[],
+): ReadonlyMap<string, readonly Pod[]> {
+  return new Map(
+    deployments.map(({ metadata, spec }) => {
+      const labels = Object.entries(spec.selector.matchLabels ?? {});
+      const own = pods.filter(
+        (pod) =>
+          pod.metadata.namespace === metadata.namespace &&
+          labels.every(([label, value]) => pod.metadata.labels?.[label] === value),
+      );
+      return [`${metadata.namespace}/${metadata.name}`, own] as const;
+    }),
+  );
 }
 
 async function podRows(client: KubeClient, pods: readonly Pod[]): Promise<readonly string[][]> {
