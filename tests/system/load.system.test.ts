@@ -1,0 +1,70 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { isRecord } from "@weft/kube";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Laptop, startLaptop } from "../e2e/laptop.js";
+
+let laptop: Laptop;
+
+beforeAll(async () => {
+  laptop = await startLaptop();
+}, 180_000);
+
+afterAll(async () => {
+  await laptop?.[Symbol.asyncDispose]();
+}, 60_000);
+
+test("people shop for 20 seconds, orders are confirmed, and nothing unexpected is seen", async () => {
+  const file = join(laptop.state, "load.json");
+  const args = ["--rate", "12", "--users", "20", "--minutes", "0.34", "--seed", "4", "--json", file];
+  const { code, stdout, stderr } = await laptop.weft("load", ...args);
+  expect(stderr).toBe("");
+  expect(stdout).toMatch(/^00:\d\d {2}\d+\.\d calls\/s of 12 {2}p50 /m);
+  expect(stdout).toContain("\nno unexpected errors\n");
+  expect(code, stdout).toBe(0);
+  const found = fromSummary(JSON.parse(await readFile(file, "utf8")));
+  expect(found.methods).toEqual(
+    expect.arrayContaining(["CartService/AddItem", "CatalogService/SearchProducts", "OrderService/WatchOrder"]),
+  );
+  expect(found.confirmed).toBeGreaterThan(0);
+  for (const text of [stdout, await readFile(file, "utf8")]) {
+    expect(text).not.toMatch(/\d{12}/);
+    expect(text).not.toContain("card_");
+  }
+}, 120_000);
+
+test("an operator sees the sagas of those orders, and none can be acted on once it is over", async () => {
+  const list = await laptop.weft("sagas", "list", "--only", "completed", "--limit", "3");
+  expect(list).toMatchObject({ code: 0, stderr: "" });
+  const [header, first = ""] = list.stdout.split("\n");
+  expect(header).toMatch(/^SAGA +DEFINITION +STATE +AGE +STEP +GOES ON +REASON$/);
+  const [id = ""] = first.split(/\s+/);
+  expect(first).toMatch(/ v\d+ +completed +\d+s /);
+
+  const show = await laptop.weft("sagas", "show", id);
+  expect(show).toMatchObject({ code: 0, stderr: "" });
+  expect(show.stdout).toMatch(/^state +completed$/m);
+  expect(show.stdout).toMatch(/^trace +[0-9a-f]{32}$/m);
+  expect(show.stdout).toMatch(/^STEP +STATE +FAILED +DECIDED +RESULT$/m);
+  expect(show.stdout).toContain("no operator has touched it");
+
+  const retry = await laptop.weft("sagas", "retry", id, "--reason", "to see that it is refused");
+  expect(retry).toMatchObject({ code: 1, stdout: "" });
+  expect(retry.stderr).toMatch(/^weft: orders refused: .+\n$/);
+  expect(await laptop.weft("sagas", "show", "nobody")).toMatchObject({
+    code: 1,
+    stderr: 'weft: orders has no saga "nobody"\n',
+  });
+  expect((await laptop.weft("sagas", "list", "--service", "cart")).stderr).toBe(
+    "weft: cart keeps no sagas: it does not serve weft.saga.v1.SagaAdminService\n",
+  );
+  expect((await laptop.weft("status")).stdout).not.toContain("sagas of");
+}, 60_000);
+
+function fromSummary(summary: unknown): { readonly methods: readonly string[]; readonly confirmed: number } {
+  const { methods, orders } = summary as { readonly methods: object; readonly orders: unknown };
+  return {
+    methods: Object.keys(methods),
+    confirmed: isRecord(orders) ? Number(orders["confirmed"] ?? 0) : 0,
+  };
+}
