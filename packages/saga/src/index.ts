@@ -32,9 +32,10 @@ export type {
   StepOptions,
 } from "./definition/step.js";
 export { classifyError } from "./engine/classify.js";
-export { createSagas, type SagasOptions } from "./engine/create-sagas.js";
-export { stepKey } from "./engine/run.js";
+export { createSagas } from "./engine/create-sagas.js";
+export type { SagasOptions } from "./engine/options.js";
 export type { CancelAnswer, SagaAlarm, SagaOutcome, SagaRequest, Sagas, SagaView } from "./engine/sagas.js";
+export { stepKey } from "./engine/step-calls.js";
 export { sagaMigration } from "./rows/migration.js";
 export type { SagaCount } from "./rows/saga-rows.js";
 export { sagaChannel } from "./rows/saga-rows.js";

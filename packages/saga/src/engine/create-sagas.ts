@@ -1,81 +1,32 @@
 import { randomUUID } from "node:crypto";
 import { setMaxListeners } from "node:events";
-import {
-  create,
-  type DescMessage,
-  equals,
-  fromBinary,
-  type MessageInitShape,
-  type MessageShape,
-  toBinary,
-} from "@bufbuild/protobuf";
-import { Code, ConnectError } from "@connectrpc/connect";
-import { context, type Meter, metrics, type Tracer, trace } from "@opentelemetry/api";
+import { fromBinary } from "@bufbuild/protobuf";
+import { metrics, trace } from "@opentelemetry/api";
 import { type Clock, type Logger, Scope, silentLogger, sleep, systemClock, type Watch } from "@weft/foundation";
-import { currentCallScope } from "@weft/mesh";
-import {
-  type CallBounds,
-  column,
-  type Database,
-  type Notifications,
-  type Queries,
-  type Transaction,
-} from "@weft/store";
-import type { InputOf, ResultsOf, SagaDefinition } from "../definition/saga.js";
+import type { CallBounds, Database, Queries, Transaction } from "@weft/store";
+import type { ResultsOf, SagaDefinition } from "../definition/saga.js";
+import { cancelSaga } from "../rows/cancel.js";
 import { phaseOf, type SagaRow } from "../rows/saga-row.js";
 import { type Claimed, createSagaRows, type NewSaga, type SagaRows } from "../rows/saga-rows.js";
-import { encodeJournal, parseJournal } from "../state/journal.js";
-import { afterTakeover, noProgress, type Progress } from "../state/progress.js";
+import { parseJournal } from "../state/journal.js";
+import { afterTakeover } from "../state/progress.js";
 import { createSagaInstruments, type SagaInstruments } from "../telemetry/instruments.js";
-import { keepTrace, parseTrace } from "../telemetry/trace-context.js";
+import { parseTrace } from "../telemetry/trace-context.js";
 import { createBatcher } from "./batcher.js";
 import { createLease, type OwnLease } from "./lease.js";
-import { createResults } from "./messages.js";
+import { checkSame, newSaga, viewOf } from "./new-saga.js";
 import { Observer } from "./observer.js";
-import { planFrom } from "./plan-write.js";
-import { type RunStart, type RunSupport, runSaga } from "./run.js";
+import type { SagasOptions } from "./options.js";
+import { runSaga } from "./run.js";
+import type { RunStart, RunSupport } from "./run-start.js";
 import type { CancelAnswer, SagaAlarm, SagaOutcome, SagaRequest, Sagas, SagaView } from "./sagas.js";
 import { Waiting } from "./waiting.js";
 import { Worker } from "./worker.js";
-
-export interface SagasOptions {
-  /** A database with `sagaMigration`. */
-  readonly database: Database;
-  /** Each version that this program can carry out: the current ones, and old ones until they are drained. */
-  readonly definitions: readonly SagaDefinition[];
-  /** Wake-ups on the channel `sagaChannel`. Without them other processes are noticed within `pollMs`. */
-  readonly notifications?: Notifications;
-  readonly logger?: Logger;
-  readonly clock?: Clock;
-  readonly random?: () => number;
-  /** How long a worker may be silent before another takes its sagas. Default 3 s; it is renewed three times as often. */
-  readonly leaseMs?: number;
-  /** How often to look for work that nobody told of. Default 1 s. */
-  readonly pollMs?: number;
-  /** How many sagas this process carries out at the same time. Default 200. */
-  readonly mostRunning?: number;
-  /** How long steps under way may take when {@link Sagas.work} ends. Default 5 s. */
-  readonly drainMs?: number;
-  /** How long ended sagas are kept. Default 30 days. */
-  readonly keepEndedMs?: number;
-  /** How often what is open is counted, alarms are looked up and what is old is removed. Default 15 s. */
-  readonly observeMs?: number;
-  /** How often one saga may be found left behind by a worker that died, without any progress in between, before it is parked. Default 5. */
-  readonly mostTakeovers?: number;
-  /** Takes out of an error's message what must not be kept or shown, such as card numbers. */
-  readonly redact?: (text: string) => string;
-  /** `clock` goes by the given clock in SQL too, for tests. Default `database`. */
-  readonly time?: "database" | "clock";
-  readonly tracer?: Tracer;
-  readonly meter?: Meter;
-}
 
 /** Makes the sagas of a service. Nothing is carried out until {@link Sagas.work} runs. */
 export function createSagas(options: SagasOptions): Sagas {
   return new SagaEngine(options);
 }
-
-const longestId = 64;
 
 class SagaEngine implements Sagas {
   readonly #options: SagasOptions;
@@ -138,21 +89,7 @@ class SagaEngine implements Sagas {
       stopping: this.#stopping.signal,
       stop: this.#stop.signal,
     };
-    this.#insert = createBatcher(
-      async (sagas) => {
-        // One id twice in one statement would be one row, and both told that it is theirs.
-        const recorded = await rows.insert(
-          sagas.filter((saga, at) => sagas.findIndex((s) => s.sagaId === saga.sagaId) === at),
-        );
-        const seen = new Set<string>();
-        return sagas.map(({ sagaId }): number | "taken" => {
-          if (seen.has(sagaId)) return "taken";
-          seen.add(sagaId);
-          return recorded.get(sagaId) ?? "taken";
-        });
-      },
-      { atOnce: 2, mostItems: 100 },
-    );
+    this.#insert = createBatcher((sagas) => insertEach(rows, sagas), { atOnce: 2, mostItems: 100 });
     this.#waiting = new Waiting({
       rows,
       notifications,
@@ -185,10 +122,10 @@ class SagaEngine implements Sagas {
   async start<D extends SagaDefinition>(definition: D, request: SagaRequest<D>, bounds?: CallBounds): Promise<void> {
     bounds?.signal?.throwIfAborted();
     const mine = this.#working && !this.#stopping.signal.aborted && this.#lease.isValid() && this.#free() > 0;
-    const { saga, progress, input } = this.#newSaga(definition, request, mine);
+    const { saga, progress, input } = this.#newSaga(definition, request, mine ? this.#lease.worker : undefined);
     const recorded = await this.#insert(saga);
     if (recorded === "taken") {
-      await this.#checkSame(definition, saga, this.#database);
+      await checkSame(this.#rows, definition, saga, this.#database);
       return;
     }
     this.#instruments.started.add(1, { saga: definition.name, version: definition.version });
@@ -217,9 +154,9 @@ class SagaEngine implements Sagas {
   }
 
   async enqueue<D extends SagaDefinition>(tx: Transaction, definition: D, request: SagaRequest<D>): Promise<void> {
-    const { saga } = this.#newSaga(definition, request, false);
+    const { saga } = this.#newSaga(definition, request, undefined);
     const recorded = await this.#rows.insert([saga], tx);
-    if (recorded.size === 0) await this.#checkSame(definition, saga, tx);
+    if (recorded.size === 0) await checkSame(this.#rows, definition, saga, tx);
     else this.#instruments.started.add(1, { saga: definition.name, version: definition.version });
   }
 
@@ -245,51 +182,21 @@ class SagaEngine implements Sagas {
     const row = await this.#rows.find(id);
     if (row === undefined || row.name !== definition.name) return undefined;
     const own = this.#definitionOf(row) ?? (row.version === definition.version ? definition : undefined);
-    if (own === undefined) return undefined;
-    const progress = parseJournal(phaseOf(row), row.journal);
-    return {
-      sagaId: row.sagaId,
-      version: row.version,
-      state: row.state,
-      step: row.step,
-      pivotBegun: row.pivotBegun,
-      input: fromInput<D>(fromBinary(own.input, row.input)),
-      results: fromResults<Partial<ResultsOf<D>>>(createResults(own).all(progress)),
-      failure: progress.failure,
-      parkedReason: row.parkedReason,
-      principal: row.principal,
-      createTime: row.createdAt,
-      updateTime: row.updatedAt,
-    };
+    return own === undefined ? undefined : viewOf<D>(row, own);
   }
 
   async cancel(id: string, reason: string): Promise<CancelAnswer> {
-    return this.#cancel(this.#database, id, reason);
+    return this.#cancelBy(this.#database, id, reason);
   }
 
   async cancelIn(tx: Transaction, id: string, reason: string): Promise<CancelAnswer> {
-    return this.#cancel(tx, id, reason);
+    return this.#cancelBy(tx, id, reason);
   }
 
-  async #cancel(queries: Queries, id: string, reason: string): Promise<CancelAnswer> {
-    const [row] = await queries.query(
-      `WITH asked AS (
-         UPDATE weft_sagas s SET cancel_reason = coalesce(s.cancel_reason, $2),
-           due_at = CASE WHEN s.owner IS NULL THEN coalesce($3::timestamptz, now()) ELSE s.due_at END
-         WHERE s.saga_id = $1 AND s.state = 'running' AND NOT s.pivot_begun RETURNING s.owner
-       ), told AS (SELECT pg_notify('weft_sagas', 'work') FROM asked WHERE owner IS NULL)
-       SELECT s.state, s.pivot_begun, s.parked_from, EXISTS (SELECT 1 FROM asked) AS accepted, (SELECT count(*)::int FROM told) AS told
-       FROM weft_sagas s WHERE s.saga_id = $1`,
-      [id, reason, this.#support.time()],
-    );
-    if (row === undefined) return "not-found";
-    if (column.boolean(row, "accepted")) {
-      this.#worker.kick();
-      return "accepted";
-    }
-    const state = column.text(row, "state");
-    if (state === "compensating") return "accepted";
-    return state === "completed" || state === "compensated" ? "ended" : "too-late";
+  async #cancelBy(queries: Queries, id: string, reason: string): Promise<CancelAnswer> {
+    const answer = await cancelSaga(queries, id, reason, this.#support.time());
+    if (answer === "accepted") this.#worker.kick();
+    return answer;
   }
 
   async work(signal: AbortSignal): Promise<void> {
@@ -343,54 +250,12 @@ class SagaEngine implements Sagas {
   #newSaga<D extends SagaDefinition>(
     definition: D,
     request: SagaRequest<D>,
-    mine: boolean,
-  ): { readonly saga: NewSaga; readonly progress: Progress; readonly input: unknown } {
-    const { id } = request;
-    if (id.length === 0 || id.length > longestId)
-      throw new ConnectError(
-        `saga id ${JSON.stringify(id)}: must be 1 to ${longestId} characters`,
-        Code.InvalidArgument,
-      );
+    owner: string | undefined,
+  ): ReturnType<typeof newSaga> {
+    const { name, version } = definition;
     if (this.#definitionOf(definition) !== definition)
-      throw new TypeError(
-        `saga "${definition.name}" version ${definition.version}: is not among the definitions given`,
-      );
-    const input = create<DescMessage>(definition.input, fromRequest(request.input));
-    const plan = planFrom(definition, noProgress, {
-      nowMs: this.#clock.wallMs(),
-      pivotBegun: false,
-      looked: () => ({ sagaId: id, input, results: {} }),
-    });
-    // The intent of the first step is recorded with the saga when this process begins it at once.
-    const progress = mine && plan.work.t === "call" ? plan.progress : noProgress;
-    return {
-      input,
-      progress,
-      saga: {
-        sagaId: id,
-        name: definition.name,
-        version: definition.version,
-        step: plan.step,
-        pivotBegun: progress !== noProgress && plan.pivotBegun,
-        input: toBinary(definition.input, input),
-        journal: encodeJournal(progress),
-        principal: request.principal ?? currentCallScope()?.user,
-        owner: mine ? this.#lease.worker : undefined,
-        ...keepTrace(context.active()),
-      },
-    };
-  }
-
-  async #checkSame(definition: SagaDefinition, saga: NewSaga, queries: Queries): Promise<void> {
-    const row = await this.#rows.find(saga.sagaId, queries);
-    const same =
-      row !== undefined &&
-      row.name === saga.name &&
-      row.principal === saga.principal &&
-      (row.version !== saga.version ||
-        equals(definition.input, fromBinary(definition.input, row.input), fromBinary(definition.input, saga.input)));
-    if (!same)
-      throw new ConnectError(`saga ${JSON.stringify(saga.sagaId)}: the id is taken by another one`, Code.AlreadyExists);
+      throw new TypeError(`saga "${name}" version ${version}: is not among the definitions given`);
+    return newSaga(definition, request, { owner, nowMs: this.#clock.wallMs() });
   }
 
   #take({ row, nowMs }: Claimed): void {
@@ -506,16 +371,10 @@ function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-// Definitions carry the types of their messages; rows carry bytes.
-
-function fromInput<D extends SagaDefinition>(message: MessageShape<DescMessage>): InputOf<D> {
-  return message as InputOf<D>;
-}
-
-function fromResults<R>(results: unknown): R {
-  return results as R;
-}
-
-function fromRequest(input: unknown): MessageInitShape<DescMessage> {
-  return input as MessageInitShape<DescMessage>;
+/** Records each; one id twice in one statement would be one row, and both told that it is theirs. */
+async function insertEach(rows: SagaRows, sagas: readonly NewSaga[]): Promise<readonly (number | "taken")[]> {
+  const first = new Map<string, NewSaga>();
+  for (const saga of sagas) if (!first.has(saga.sagaId)) first.set(saga.sagaId, saga);
+  const recorded = await rows.insert([...first.values()]);
+  return sagas.map((saga) => (first.get(saga.sagaId) === saga ? (recorded.get(saga.sagaId) ?? "taken") : "taken"));
 }

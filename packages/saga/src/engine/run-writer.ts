@@ -8,7 +8,7 @@ import type { Work } from "../state/plan.js";
 import type { Progress } from "../state/progress.js";
 import { isFinal, type SagaState } from "../state/saga-state.js";
 import { EngineStopped, LeaseLost } from "./attempt.js";
-import type { RunSupport } from "./run.js";
+import type { RunSupport } from "./run-start.js";
 
 /** A saga as it is to be written. */
 export interface Plan {

@@ -1,13 +1,8 @@
 import { Code } from "@connectrpc/connect";
-import type { Context, Tracer } from "@opentelemetry/api";
-import type { Clock, Logger } from "@weft/foundation";
-import { type Database, isConnectionLoss, type Transaction } from "@weft/store";
-import type { StepNode, UntypedCall, UntypedCompensationCall } from "../definition/node.js";
-import type { SagaDefinition } from "../definition/saga.js";
-import type { Answer } from "../definition/step.js";
+import { isConnectionLoss, type Transaction } from "@weft/store";
+import type { StepNode } from "../definition/node.js";
 import { leaveLine, standInLine, takeTurns } from "../rows/locks.js";
 import type { SagaRow } from "../rows/saga-row.js";
-import type { SagaRows, SagaWrite, WriteAnswer } from "../rows/saga-rows.js";
 import { parseJournal } from "../state/journal.js";
 import {
   type AfterFailure,
@@ -21,66 +16,13 @@ import {
   type Work,
 } from "../state/plan.js";
 import { type Progress, withEntry } from "../state/progress.js";
-import { isFinal, type SagaState } from "../state/saga-state.js";
-import type { SagaInstruments } from "../telemetry/instruments.js";
-import { attempt, EngineStopped, LeaseLost, type Outcome } from "./attempt.js";
-import type { Lease } from "./lease.js";
+import { isFinal } from "../state/saga-state.js";
+import { EngineStopped, LeaseLost, type Outcome } from "./attempt.js";
 import { createResults, encodeResult, type Results } from "./messages.js";
 import { planFrom } from "./plan-write.js";
+import type { RunEnd, RunStart, RunSupport } from "./run-start.js";
 import { type Plan, RunWriter, type Saved } from "./run-writer.js";
-
-/** What all runs of one process share. */
-export interface RunSupport {
-  readonly database: Database;
-  readonly rows: SagaRows;
-  readonly lease: Lease;
-  /** Writes in groups. */
-  readonly write: (write: SagaWrite) => Promise<WriteAnswer>;
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly logger: Logger;
-  readonly tracer: Tracer;
-  readonly instruments: SagaInstruments;
-  readonly redact: (text: string) => string;
-  /** The time for SQL, where it is not the database's own. */
-  readonly time: () => Date | null;
-  /** Aborts when no new step is to be begun. */
-  readonly stopping: AbortSignal;
-  /** Aborts when nothing is waited for any more. */
-  readonly stop: AbortSignal;
-}
-
-/** A saga that this process holds the lease of. */
-export interface RunStart {
-  readonly definition: SagaDefinition;
-  readonly sagaId: string;
-  readonly input: unknown;
-  readonly principal: string | undefined;
-  readonly parent: Context;
-  /** The database's time, and this process' at the same moment. */
-  readonly databaseMs: number;
-  readonly clockMs: number;
-  readonly fence: bigint;
-  readonly revision: bigint;
-  readonly pivotBegun: boolean;
-  readonly cancelReason: string | undefined;
-  /** The progress in the row. A step that is `started` in it and not uncertain was not called yet. */
-  readonly progress: Progress;
-}
-
-/** How this process' part in a saga ended. */
-export type RunEnd =
-  | {
-      readonly t: "ended";
-      readonly state: SagaState;
-      readonly progress: Progress;
-      readonly parkedReason: string | undefined;
-      readonly watched: boolean;
-    }
-  /** It waits in the database, for so long. */
-  | { readonly t: "waiting"; readonly inMs: number }
-  /** It is another worker's, or will be. */
-  | { readonly t: "given-up" };
+import { StepCalls } from "./step-calls.js";
 
 /** How often a saga that waits for a lock looks by itself. */
 const lockLookMs = 5_000;
@@ -112,6 +54,7 @@ class Run {
   readonly #support: RunSupport;
   readonly #start: RunStart;
   readonly #results: Results;
+  readonly #calls: StepCalls;
   readonly #writer: RunWriter;
   #progress: Progress;
   #pivotBegun: boolean;
@@ -122,6 +65,7 @@ class Run {
     this.#support = support;
     this.#start = start;
     this.#results = createResults(start.definition);
+    this.#calls = new StepCalls(support, start, this.#results);
     this.#writer = new RunWriter(support, start);
     this.#progress = start.progress;
     this.#pivotBegun = start.pivotBegun;
@@ -205,12 +149,12 @@ class Run {
     if (step.work.t !== "remote") throw new Error("a local step is not called");
     const { run, ask } = step.work;
     if (ask !== undefined && this.#isUncertain(step)) {
-      const answer = await this.#ask(step, ask);
+      const answer = await this.#calls.ask(this.#progress, step, ask);
       if (answer.t === "failed") return answer;
       if (answer.value.t === "found") return { t: "done", value: answer.value.bytes };
       if (answer.value.t === "never") this.#progress = withEntry(this.#progress, step.name, { uncertain: false });
     }
-    return this.#attempt(step, "run", async (call) => encodeResult(step.result, await run(call)));
+    return this.#calls.attempt(this.#progress, step, "run", async (call) => encodeResult(step.result, await run(call)));
   }
 
   /** Asks first when it is unknown whether there is anything to undo, then compensates. */
@@ -219,7 +163,7 @@ class Run {
     const { ask, compensate } = step.work;
     await this.#surelyOwned();
     if (ask !== undefined && this.#isUncertain(step)) {
-      const answer = await this.#ask(step, ask);
+      const answer = await this.#calls.ask(this.#progress, step, ask);
       if (answer.t === "failed") {
         this.#apply(undoFailed(this.#progress, step, answer.error, this.#failureOptions()));
         return;
@@ -230,64 +174,11 @@ class Run {
       }
       if (answer.value.t === "found") this.#progress = succeeded(this.#progress, step.name, answer.value.bytes);
     }
-    const outcome = await this.#attempt(step, "compensate", async (call) => {
-      await compensate?.(this.#compensationCall(step, call));
+    const outcome = await this.#calls.attempt(this.#progress, step, "compensate", async (call) => {
+      await compensate?.(this.#calls.forCompensation(this.#progress, step, call));
     });
     if (outcome.t === "done") this.#progress = undone(this.#progress, step.name);
     else this.#apply(undoFailed(this.#progress, step, outcome.error, this.#failureOptions()));
-  }
-
-  async #ask(step: StepNode, ask: (call: UntypedCall) => Promise<Answer<unknown>>): Promise<Outcome<Asked>> {
-    const outcome = await this.#attempt(step, "ask", async (call): Promise<Asked> => {
-      const answer = await ask(call);
-      return answer.t === "found" ? { t: "found", bytes: encodeResult(step.result, answer.result) } : answer;
-    });
-    // A look-up that fails tells nothing of the step, whatever its error says.
-    return outcome.t === "done" ? outcome : { t: "failed", error: { ...outcome.error, errorClass: "unknown" } };
-  }
-
-  #attempt<T>(
-    step: StepNode,
-    kind: "run" | "ask" | "compensate",
-    work: (call: UntypedCall) => Promise<T>,
-  ): Promise<Outcome<T>> {
-    const { definition, sagaId, parent, principal, input } = this.#start;
-    const entry = this.#progress.entries.get(step.name);
-    const number = 1 + ((kind === "compensate" ? entry?.undoAttempts : entry?.attempts) ?? 0);
-    const { policy } = step;
-    return attempt(
-      this.#support,
-      {
-        kind,
-        saga: { id: sagaId, name: definition.name, version: definition.version },
-        step: step.name,
-        attempt: number,
-        timeoutMs: kind === "compensate" ? policy.compensationTimeoutMs : policy.timeoutMs,
-        parent,
-        principal,
-        classify: kind === "run" ? policy.classify : undefined,
-      },
-      async (signal) =>
-        work({
-          sagaId,
-          input,
-          results: this.#results.all(this.#progress),
-          key: stepKey(sagaId, step.name),
-          attempt: number,
-          principal,
-          signal,
-        }),
-    );
-  }
-
-  #compensationCall(step: StepNode, call: UntypedCall): UntypedCompensationCall {
-    return {
-      ...call,
-      key: `${call.key}/undo`,
-      stepKey: call.key,
-      result: this.#results.resultOf(this.#progress, step.name),
-      failure: this.#progress.failure ?? { step: "", code: Code.Unknown, message: "", details: [] },
-    };
   }
 
   // Transactions of the own database: the lease is checked under the row's lock, and the progress is written with the work.
@@ -297,11 +188,11 @@ class Run {
     if (work.t !== "local") throw new Error("a remote step does not run in the database");
     const kind = direction === "local" ? "run" : "compensate";
     let cause: unknown;
-    const outcome = await this.#attempt(step, kind, async (call) => {
+    const outcome = await this.#calls.attempt(this.#progress, step, kind, async (call) => {
       try {
         return await this.#transact(call.signal, async (tx) => {
           if (direction === "undo") {
-            await work.compensate?.(tx, this.#compensationCall(step, call));
+            await work.compensate?.(tx, this.#calls.forCompensation(this.#progress, step, call));
             return this.#plan(undone(this.#progress, step.name));
           }
           const result = encodeResult(step.result, await work.run(tx, call));
@@ -501,11 +392,4 @@ class Run {
   #nowMs(): number {
     return this.#start.databaseMs + (this.#support.clock.nowMs() - this.#start.clockMs);
   }
-}
-
-type Asked = { readonly t: "found"; readonly bytes: Uint8Array | undefined } | { readonly t: "absent" | "never" };
-
-/** The idempotency key of a step of a saga. */
-export function stepKey(sagaId: string, step: string): string {
-  return `saga/${sagaId}/${step}`;
 }

@@ -8,7 +8,7 @@ import { parseJournal } from "../state/journal.js";
 import type { Progress } from "../state/progress.js";
 import { isFinal, type SagaState } from "../state/saga-state.js";
 import { createResults } from "./messages.js";
-import type { RunEnd } from "./run.js";
+import type { RunEnd } from "./run-start.js";
 import type { SagaOutcome } from "./sagas.js";
 
 type EndHere = (definition: SagaDefinition, end: RunEnd) => void;

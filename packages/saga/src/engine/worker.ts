@@ -23,8 +23,6 @@ export interface WorkerOptions {
 }
 
 const mostAtOnce = 200;
-/** A worker that vanished without a lease in the table is noticed only by looking for it: once in so many leases. */
-const sweepLeases = 3;
 
 /** Finds work: keeps the worker's lease, takes what is due and what others left behind. */
 export class Worker {
@@ -106,7 +104,7 @@ export class Worker {
         this.#kicked = false;
         if (signal.aborted) return;
         if (!lease.isValid()) continue;
-        const sweep = clock.nowMs() - sweptMs >= sweepLeases * leaseMs;
+        const sweep = clock.nowMs() - sweptMs >= leaseMs;
         if (sweep) sweptMs = clock.nowMs();
         try {
           await this.#look(sweep);

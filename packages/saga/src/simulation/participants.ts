@@ -1,5 +1,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 
+/** What each order costs. */
+export const price = 100;
+
 type Effect = { readonly t: "done"; readonly amount: number } | { readonly t: "undone" } | { readonly t: "refused" };
 
 /** One participant as the README asks it to be: it remembers keys, and a compensation that comes before its step leaves a tombstone. */

@@ -8,12 +8,12 @@ import { createSagas } from "../engine/create-sagas.js";
 import type { Sagas } from "../engine/sagas.js";
 import { parseSagaRow, phaseOf, sagaColumns } from "../rows/saga-row.js";
 import { parseJournal } from "../state/journal.js";
-import { Participants } from "./participants.js";
+import { checkInvariants } from "./invariants.js";
+import { Participants, price } from "./participants.js";
 import type { Fault, RemoteStep, Schedule, SimOrder } from "./schedule.js";
 import { SimClock } from "./sim-clock.js";
 import { type SimNet, SimProcess } from "./sim-process.js";
 
-const price = 100;
 const policy = {
   timeoutMs: 300,
   compensationTimeoutMs: 300,
@@ -97,7 +97,15 @@ class Simulation {
     });
     await this.#clock.run(() => late, 20_000);
     void clients;
-    return { states: await this.#check(ids), fired: this.#fired };
+    const { states, problems } = await checkInvariants(this.#database, {
+      shop: this.#shop,
+      schedule: this.#schedule,
+      cancels: this.#cancels,
+      ids,
+    });
+    const all = [...this.#problems, ...problems];
+    if (all.length > 0) throw new Error(all.join("\n"));
+    return { states, fired: this.#fired };
   }
 
   #id(order: number): string {
@@ -379,66 +387,6 @@ class Simulation {
       this.#problems.push(`${step} was called while its row says that it waits`);
     if (kind === "compensate" && phaseOf(row) !== "compensating")
       this.#problems.push(`${step} was compensated in a saga that goes forward`);
-  }
-
-  async #check(ids: readonly string[]): Promise<readonly string[]> {
-    const rows = await this.#database.query(
-      `SELECT s.saga_id, s.state, s.parked_reason, o.state AS order_state, o.changes FROM weft_sagas s LEFT JOIN sim_orders o USING (saga_id)
-       WHERE s.saga_id = ANY($1) ORDER BY s.saga_id`,
-      [ids],
-    );
-    const expect = (holds: boolean, what: string): void => {
-      if (!holds) this.#problems.push(what);
-    };
-    const shop = this.#shop;
-    let sold = 0;
-    let paid = 0;
-    const states: string[] = [];
-    for (const [at, id] of ids.entries()) {
-      const row = rows.find((r) => r["saga_id"] === id);
-      const order = this.#schedule.orders[at];
-      if (row === undefined || order === undefined) {
-        this.#problems.push(`${id} was never recorded`);
-        continue;
-      }
-      const state = column.text(row, "state");
-      states.push(state);
-      const key = (step: string): string => `saga/${id}/${step}`;
-      const effect = (ledger: Participants["reservations"], step: string): string | undefined =>
-        ledger.effects.get(key(step))?.t;
-      expect(this.#cancels.get(id) !== "accepted" || state === "compensated", `${id} was called off and is ${state}`);
-      if (state === "completed") {
-        sold += order.quantity;
-        paid += price;
-        expect(effect(shop.reservations, "reserve") === "done", `${id} completed without its stock`);
-        expect(effect(shop.captures, "capture") === "done", `${id} completed without its money`);
-        expect(effect(shop.labels, "label") === "done", `${id} completed without its label`);
-        expect(
-          row["order_state"] === "confirmed" && row["changes"] === 2,
-          `${id} completed, its order is ${row["order_state"]} after ${row["changes"]} changes`,
-        );
-        expect(!order.declines && !order.captureRefused, `${id} completed though it was refused`);
-      } else if (state === "compensated") {
-        expect(effect(shop.reservations, "reserve") !== "done", `${id} compensated with stock held`);
-        expect(effect(shop.authorizations, "authorize") !== "done", `${id} compensated with money held`);
-        expect(effect(shop.captures, "capture") !== "done", `${id} compensated and charged`);
-        expect(
-          row["order_state"] === null || (row["order_state"] === "refused" && row["changes"] === 2),
-          `${id} compensated, its order is ${row["order_state"]} after ${row["changes"]} changes`,
-        );
-      } else this.#problems.push(`${id} is ${state}: ${row["parked_reason"]}`);
-    }
-    for (const ledger of [shop.reservations, shop.authorizations, shop.captures, shop.labels])
-      for (const [key, made] of ledger.made) expect(made === 1, `${key} took effect ${made} times`);
-    expect(
-      shop.available + sold === this.#schedule.stock,
-      `stock: ${shop.available} left and ${sold} sold of ${this.#schedule.stock}`,
-    );
-    expect(shop.charged === paid, `charged ${shop.charged}, orders paid ${paid}`);
-    const locks = await this.#database.query("SELECT key FROM weft_saga_locks WHERE saga_id = ANY($1)", [ids]);
-    expect(locks.length === 0, `${locks.length} locks are left`);
-    if (this.#problems.length > 0) throw new Error(this.#problems.join("\n"));
-    return states;
   }
 }
 

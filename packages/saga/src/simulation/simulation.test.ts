@@ -16,8 +16,8 @@ test("without faults, orders are confirmed while there is stock and refused afte
 });
 
 test("under any few faults every saga ends right and nothing is lost or done twice", async () => {
-  expect(await runSchedules({ runs: 36, seed: 1 })).toBeGreaterThan(10);
-});
+  expect(await runSchedules({ runs: 24, seed: 1 })).toBeGreaterThan(10);
+}, 300_000);
 
 test("a refused pivot does not settle an earlier call that may yet arrive: nobody is charged for an order that was turned back", async () => {
   await using home = await startTestDatabase();
