@@ -178,15 +178,19 @@ class SagaEngine implements Sagas {
     return this.#waiting.outcome(definition, id, bounds.signal);
   }
 
-  async query<D extends SagaDefinition>(definition: D, id: string): Promise<SagaView<D> | undefined> {
-    const row = await this.#rows.find(id);
+  async query<D extends SagaDefinition>(
+    definition: D,
+    id: string,
+    bounds?: CallBounds,
+  ): Promise<SagaView<D> | undefined> {
+    const row = await this.#rows.find(id, within(this.#database, bounds));
     if (row === undefined || row.name !== definition.name) return undefined;
     const own = this.#definitionOf(row) ?? (row.version === definition.version ? definition : undefined);
     return own === undefined ? undefined : viewOf<D>(row, own);
   }
 
-  async cancel(id: string, reason: string): Promise<CancelAnswer> {
-    return this.#cancelBy(this.#database, id, reason);
+  async cancel(id: string, reason: string, bounds?: CallBounds): Promise<CancelAnswer> {
+    return this.#cancelBy(within(this.#database, bounds), id, reason);
   }
 
   async cancelIn(tx: Transaction, id: string, reason: string): Promise<CancelAnswer> {
@@ -369,6 +373,10 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve();
     else signal.addEventListener("abort", () => resolve(), { once: true });
   });
+}
+
+function within(database: Database, bounds: CallBounds | undefined): Queries {
+  return { query: (sql, values) => database.query(sql, values, bounds) };
 }
 
 /** Records each; one id twice in one statement would be one row, and both told that it is theirs. */

@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type Clock, sleep, WatchSource } from "@weft/foundation";
-import type { Notifications } from "@weft/store";
+import { fromPostgresError, type Notifications } from "@weft/store";
 import type { ResultsOf, SagaDefinition } from "../definition/saga.js";
 import { phaseOf } from "../rows/saga-row.js";
 import type { Known, SagaRows } from "../rows/saga-rows.js";
@@ -76,7 +76,7 @@ export class Waiting {
   }
 
   async #pause(looks: WatchSource<number>, seen: number, signal: AbortSignal | undefined): Promise<void> {
-    signal?.throwIfAborted();
+    if (signal?.aborted === true) throw fromPostgresError(signal.reason);
     const pause = new AbortController();
     const onAbort = (): void => pause.abort();
     signal?.addEventListener("abort", onAbort, { once: true });
@@ -89,7 +89,10 @@ export class Waiting {
       overdue.catch(() => {
         // The pause is over.
       });
-      await Promise.race([told, overdue]).catch(() => signal?.throwIfAborted());
+      await Promise.race([told, overdue]).catch(() => {
+        // Only the caller's own end ends a pause this way.
+        throw fromPostgresError(signal?.reason);
+      });
     } finally {
       signal?.removeEventListener("abort", onAbort);
       pause.abort();

@@ -355,7 +355,8 @@ class Simulation {
         }
         case "database down":
           this.#net.downUntilMs = this.#clock.nowMs() + fault.forMs;
-          return participantDespite(effect);
+          // The participant has a database of its own.
+          return effect();
         case "paused": {
           const result = await participant();
           process.pause(fault.forMs);
@@ -388,11 +389,6 @@ class Simulation {
     if (kind === "compensate" && phaseOf(row) !== "compensating")
       this.#problems.push(`${step} was compensated in a saga that goes forward`);
   }
-}
-
-/** The database is down, not the participant. */
-async function participantDespite<T>(effect: () => T): Promise<T> {
-  return effect();
 }
 
 function parseInput(text: string): [at: number, customer: number] {
