@@ -1,8 +1,13 @@
 import { readFile } from "node:fs/promises";
+import { userInfo } from "node:os";
 import { join } from "node:path";
-import { isRecord } from "@weft/kube";
+import { OrderState } from "@weft/contracts/shop/orders/v1";
+import { eventually } from "@weft/foundation/testing";
+import { isRecord, kinds } from "@weft/kube";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Laptop, startLaptop } from "../e2e/laptop.js";
+import { type Laptop, shopClients, startLaptop } from "../e2e/laptop.js";
+import { deploymentReady } from "../e2e/pods.js";
+import { orderOf } from "../e2e/shopping.js";
 
 let laptop: Laptop;
 
@@ -60,6 +65,48 @@ test("an operator sees the sagas of those orders, and none can be acted on once 
   );
   expect((await laptop.weft("status")).stdout).not.toContain("sagas of");
 }, 60_000);
+
+test("an operator sends an order on that waits for shipping, then turns it back, and both acts stand in its history", async () => {
+  const shop = shopClients(laptop.gatewayUrl);
+  const request = await orderOf(shop, { productId: "tea-assam" });
+  const scaleShipping = async (replicas: number): Promise<void> => {
+    const body = { spec: { replicas } };
+    await laptop.client.patch(kinds.deployment, { namespace: "shop", name: "shipping" }, { t: "merge", body });
+    await deploymentReady(laptop.client, "shop", "shipping");
+  };
+  await scaleShipping(0);
+  // However this call ends: the order is recorded, and stays on its way.
+  await shop.orders.placeOrder(request, { timeoutMs: 3_000 }).catch(() => undefined);
+  const { orders } = await shop.orders.listOrders({ pageSize: 1 });
+  const id = orders[0]?.orderId ?? "";
+  expect((await laptop.weft("sagas", "list", "--only", "running")).stdout).toMatch(
+    new RegExp(`^${id} +place-order v1 +running +\\d+s +quote `, "m"),
+  );
+
+  // Between two attempts it waits; an act in the middle of one is refused.
+  const act = async (name: string, reason: string): Promise<string> =>
+    await eventually(
+      async () => {
+        const { code, stdout } = await laptop.weft("sagas", name, id, "--reason", reason);
+        return code === 0 && stdout;
+      },
+      { ceilingMs: 60_000, everyMs: 100, what: `weft sagas ${name}` },
+    );
+  expect(await act("retry", "shipping is said to be back")).toContain(`weft: goes on now: ${id} is running at quote`);
+  expect(await act("compensate", "the customer called")).toContain(`weft: turns back: ${id} is compensat`);
+  const show = await eventually(
+    async () => {
+      const { stdout } = await laptop.weft("sagas", "show", id);
+      return /^state +compensated$/m.test(stdout) && stdout;
+    },
+    { ceilingMs: 60_000, everyMs: 200, what: "the saga has turned back" },
+  );
+  const operator = userInfo().username;
+  expect(show).toMatch(new RegExp(`^\\S+Z +${operator} +retry +shipping is said to be back$`, "m"));
+  expect(show).toMatch(new RegExp(`^\\S+Z +${operator} +compensate +the customer called$`, "m"));
+  expect((await shop.orders.getOrder({ orderId: id })).order?.state).toBe(OrderState.CANCELLED);
+  await scaleShipping(1);
+}, 240_000);
 
 function fromSummary(summary: unknown): { readonly methods: readonly string[]; readonly confirmed: number } {
   const { methods, orders } = summary as { readonly methods: object; readonly orders: unknown };
