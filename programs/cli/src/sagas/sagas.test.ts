@@ -89,7 +89,7 @@ test("the page of a saga has its times, its steps with failed attempts and error
   const page = sagaPage(
     create(GetSagaResponseSchema, {
       saga: saga("a", SagaState.PARKED, { reason: "no answer", traceId: "0af7" }),
-      inputJson: '{"orderId":"o-1"}',
+      inputJson: '{"orderId":"o-1","paymentToken":"card_\\"secret"}',
       steps: [
         { name: "reserve", state: "done", resultJson: '{"reservationId":"r"}' },
         { name: "capture", state: "waiting", attempts: 7, undoAttempts: 2, uncertain: true, error: "gone\u001b[31m" },
@@ -101,7 +101,7 @@ test("the page of a saga has its times, its steps with failed attempts and error
   );
   expect(page).toMatch(/^started +2026-01-01T11:55:00.000Z \(5m ago\)$/m);
   expect(page).toMatch(/^trace +0af7$/m);
-  expect(page).toMatch(/^input +\{"orderId":"o-1"\}$/m);
+  expect(page).toMatch(/^input +\{"orderId":"o-1","paymentToken":"…"\}$/m);
   expect(page).toMatch(/^reserve +done +- +\{"reservationId":"r"\}$/m);
   expect(page).toMatch(/^capture +waiting, uncertain +7, undo 2 +error: gone \[31m$/m);
   expect(page).toMatch(/^label +pending +- +operator$/m);

@@ -64,7 +64,7 @@ export function sagaPage(answer: GetSagaResponse, now: Date): string {
     ["changed", momentOf(saga.updateTime, now)],
     ["goes on", dueOf(saga, now)],
     ["trace", saga.traceId || "-"],
-    ["input", inputJson === "" ? "-" : oneLine(inputJson, 2_000)],
+    ["input", inputJson === "" ? "-" : oneLine(withoutTokens(inputJson), 2_000)],
   ];
   const history = acts.length === 0 ? "no operator has touched it\n" : actTable(acts);
   return `${formatTable(facts)}\n${stepTable(steps)}\n${history}`;
@@ -77,7 +77,7 @@ function stepTable(steps: readonly SagaStep[]): string {
     // What failed, not what was tried: the attempt that went well is not among them.
     failedOf(step),
     step.skipped ? "operator" : "",
-    step.error === "" ? oneLine(step.resultJson) : `error: ${oneLine(step.error)}`,
+    step.error === "" ? oneLine(withoutTokens(step.resultJson)) : `error: ${oneLine(step.error)}`,
   ]);
   return formatTable([["STEP", "STATE", "FAILED", "DECIDED", "RESULT"], ...rows]);
 }
@@ -137,6 +137,11 @@ function span(durationMs: number): string {
   if (seconds < 120) return `${seconds}s`;
   if (seconds < 7_200) return `${Math.floor(seconds / 60)}m`;
   return seconds < 172_800 ? `${Math.floor(seconds / 3_600)}h` : `${Math.floor(seconds / 86_400)}d`;
+}
+
+/** JSON without what names somebody's card or session: an operator needs none of it, and a terminal keeps what it showed. */
+function withoutTokens(json: string): string {
+  return json.replace(/("\w*token"\s*:\s*)"(?:[^"\\]|\\.)*"/gi, '$1"…"');
 }
 
 /** Text from elsewhere, fit for a terminal: one line, no control characters, not endless. */
