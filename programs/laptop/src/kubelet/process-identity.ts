@@ -38,6 +38,26 @@ export function membersOfGroup(group: number): readonly ProcessIdentity[] {
   return members;
 }
 
+/** Leaders of process groups that were started with this in their environment (`NAME=value`); those of other users are not seen. */
+export function leadersWith(variable: string): readonly ProcessIdentity[] {
+  return readdirSync("/proc").flatMap((name) => {
+    if (!/^\d+$/.test(name)) return [];
+    const pid = Number(name);
+    const stat = readStat(pid);
+    if (stat === undefined || stat.state === "Z" || stat.processGroup !== pid) return [];
+    return environmentOf(pid).includes(variable) ? [{ pid, startTime: stat.startTime }] : [];
+  });
+}
+
+function environmentOf(pid: number): readonly string[] {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+  } catch {
+    // It ended, or is somebody else's.
+    return [];
+  }
+}
+
 /** Sends a signal to a process group; a group that is gone is no error. */
 export function signalGroup(group: number, signal: NodeJS.Signals): void {
   try {

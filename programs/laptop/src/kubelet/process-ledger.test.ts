@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { eventually } from "@weft/foundation/testing";
 import { afterEach, expect, test } from "vitest";
 import { identify, isAlive } from "./process-identity.js";
-import { endLeftovers, ProcessLedger } from "./process-ledger.js";
+import { endLeftovers, enterUnlisted, ProcessLedger } from "./process-ledger.js";
 
 const children: ChildProcess[] = [];
 const folder = mkdtempSync(join(tmpdir(), "weft-ledger-"));
@@ -69,4 +69,20 @@ test("a process whose leader is gone is ended by its group", async () => {
   expect(isAlive(child)).toBe(true);
   await endLeftovers(ProcessLedger.open(path), 2_000);
   await eventually(() => !isAlive(child), { ceilingMs: 5_000 });
+});
+
+test("a process that its supervisor had no time to enter is found by its environment, and no other", async () => {
+  const marker = `WEFT_LEDGER_TEST=${folder}`;
+  process.env["WEFT_LEDGER_TEST"] = folder;
+  const unlisted = await start("");
+  process.env["WEFT_LEDGER_TEST"] = `${folder}-another`;
+  const stranger = await start("");
+  delete process.env["WEFT_LEDGER_TEST"];
+  const ledger = ProcessLedger.open(path);
+  enterUnlisted(ledger, marker);
+  enterUnlisted(ledger, marker);
+  expect(ledger.entries).toEqual([{ pid: unlisted.pid, startTime: unlisted.startTime, name: "unlisted" }]);
+  expect(await endLeftovers(ledger, 2_000)).toHaveLength(1);
+  await eventually(() => !isAlive(unlisted), { ceilingMs: 5_000 });
+  expect(isAlive(stranger)).toBe(true);
 });

@@ -1,6 +1,14 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { bootId, identify, isAlive, membersOfGroup, type ProcessIdentity, signalGroup } from "./process-identity.js";
+import {
+  bootId,
+  identify,
+  isAlive,
+  leadersWith,
+  membersOfGroup,
+  type ProcessIdentity,
+  signalGroup,
+} from "./process-identity.js";
 
 /** A process that the laptop started, leader of a group of its own. */
 export interface LedgerEntry extends ProcessIdentity {
@@ -57,6 +65,14 @@ export class ProcessLedger {
     const draft = `${this.#path}.new`;
     writeFileSync(draft, JSON.stringify({ boot: bootId(), processes: this.entries }, undefined, 2), { mode: 0o600 });
     renameSync(draft, this.#path);
+  }
+}
+
+/** Enters what runs with this in its environment: a supervisor that was killed between a start and its entry left it unlisted. */
+export function enterUnlisted(ledger: ProcessLedger, variable: string): void {
+  const listed = new Set(ledger.entries.filter(isAlive).map(({ pid }) => pid));
+  for (const leader of leadersWith(variable)) {
+    if (!listed.has(leader.pid)) ledger.add({ ...leader, name: "unlisted" });
   }
 }
 

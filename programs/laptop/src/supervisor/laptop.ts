@@ -14,7 +14,7 @@ import {
 import { claimAddressBlock } from "../kubelet/address-block.js";
 import { createPostgresRuntime, type ImageResolver, postgresImage } from "../kubelet/images.js";
 import { type Kubelet, startKubelet } from "../kubelet/kubelet.js";
-import { endLeftovers, ProcessLedger } from "../kubelet/process-ledger.js";
+import { endLeftovers, enterUnlisted, ProcessLedger } from "../kubelet/process-ledger.js";
 import { type PodAccess, PodUnavailable } from "../pod-access.js";
 import { type Applied, applyManifests } from "./apply.js";
 import { createClusterConfig } from "./cluster-config.js";
@@ -71,6 +71,7 @@ export async function startLaptop(options: LaptopOptions): Promise<Laptop> {
   const scope = new Scope();
   try {
     const ledger = ProcessLedger.open(state.processes);
+    enterUnlisted(ledger, `LAPTOP_NAMES_FILE=${state.names}`);
     const left = await endLeftovers(ledger, leftoverGraceMs);
     if (left.length > 0) notice(`ended ${left.length} processes that an earlier run left`);
     prepareRun(state);
@@ -96,9 +97,8 @@ export async function startLaptop(options: LaptopOptions): Promise<Laptop> {
     const databases = scope.use(startDatabases({ client, ...informers, adminUrl: postgres.adminUrl, logger }));
     scope.use(startWorkloads({ client, ...informers, nodeName, logger }));
     scope.use(startEndpointSlices({ client, ...informers, logger }));
-    const namesFile = join(state.run, "names.json");
     scope.use(
-      startServiceNames({ file: namesFile, ...informers, fixed: { "kubernetes.default": [addresses.nodeAddress] } }),
+      startServiceNames({ file: state.names, ...informers, fixed: { "kubernetes.default": [addresses.nodeAddress] } }),
     );
     const loadBalancers = scope.use(
       startLoadBalancers({
@@ -128,7 +128,7 @@ export async function startLaptop(options: LaptopOptions): Promise<Laptop> {
           NODE_COMPILE_CACHE: state.compileCache,
           KUBERNETES_SERVICE_HOST: addresses.nodeAddress,
           KUBERNETES_SERVICE_PORT: String(api.port),
-          LAPTOP_NAMES_FILE: namesFile,
+          LAPTOP_NAMES_FILE: state.names,
           LAPTOP_NAMESPACE: pod.metadata.namespace ?? "default",
         }),
         forcedEnv: options.forcedEnv,

@@ -25,6 +25,8 @@ export interface StateFolder {
   readonly compileCache: string;
   /** In shared memory, gone with the laptop: Pod folders and the file of names. */
   readonly run: string;
+  /** The file of names, which each Pod's environment points to. */
+  readonly names: string;
 }
 
 export function stateFolderOf(folder: string): StateFolder {
@@ -43,6 +45,7 @@ export function stateFolderOf(folder: string): StateFolder {
     applied: join(root, "applied.json"),
     compileCache: join(root, "compile-cache"),
     run: join(shared, `weft-${hash}`),
+    names: join(shared, `weft-${hash}`, "names.json"),
   };
 }
 
