@@ -101,11 +101,25 @@ function fromAddress(address: unknown): AddressInfo {
   return address as AddressInfo;
 }
 
-function run(gatewayUrl: string, rest: { readonly users?: number; readonly signal?: AbortSignal } = {}) {
+function run(
+  gatewayUrl: string,
+  rest: { readonly users?: number; readonly durationMs?: number; readonly signal?: AbortSignal } = {},
+) {
   const ledger = createLedger();
-  const { users = 60, signal = new AbortController().signal } = rest;
-  const done = runLoad({ gatewayUrl, perSecond: 300, users, durationMs: 2_500, seed: 3, cards, ledger, signal });
+  const { users = 60, durationMs = 2_500, signal = new AbortController().signal } = rest;
+  const done = runLoad({ gatewayUrl, perSecond: 300, users, durationMs, seed: 3, cards, ledger, signal });
   return { ledger, done };
+}
+
+/** Runs until there is enough to judge: a busy machine gets through less in the same time, so each try is longer. */
+async function runUntil(gatewayUrl: string, enough: (tally: ReturnType<Ledger["tally"]>) => boolean) {
+  for (const durationMs of [2_500, 5_000, 10_000]) {
+    const { ledger, done } = run(gatewayUrl, { durationMs });
+    await done;
+    const tally = ledger.tally();
+    if (enough(tally)) return { tally, durationMs };
+  }
+  throw new Error("too little was seen to judge");
 }
 
 test("a plan is carried out deed by deed, each changing call with a key of its own", async () => {
@@ -181,12 +195,9 @@ test("a plan is carried out deed by deed, each changing call with a key of its o
 
 test("many shop at once by the rate asked for, and nothing unexpected is seen", async () => {
   await using shop = await startShop();
-  const { ledger, done } = run(shop.url);
-  await done;
-  const tally = ledger.tally();
+  const { tally, durationMs } = await runUntil(shop.url, ({ all }) => all.calls > 200);
   expect(tally.endings.filter(({ t }) => t === "failed")).toEqual([]);
-  expect(tally.all.calls).toBeGreaterThan(200);
-  expect(tally.all.calls).toBeLessThan(1_500);
+  expect(tally.all.calls).toBeLessThan(0.6 * durationMs);
   expect(shop.counts.keys).toBe(shop.keys.size);
 });
 
@@ -198,11 +209,13 @@ test("an error of the shop is counted by method and code, and tried again with t
       throw new ConnectError("the service is not available at the moment", Code.Unavailable);
     }),
   );
-  const { ledger, done } = run(shop.url);
-  await done;
-  const tally = ledger.tally();
-  const failures = tally.endings.filter(({ t }) => t === "failed");
-  expect(failures).toMatchObject([{ method: "CartService/AddItem", code: "UNAVAILABLE" }]);
+  const failuresOf = ({ endings }: ReturnType<Ledger["tally"]>) => endings.filter(({ t }) => t === "failed");
+  const { tally } = await runUntil(shop.url, (seenSoFar) => {
+    if (failuresOf(seenSoFar).length > 0) return true;
+    seen.clear();
+    return false;
+  });
+  expect(failuresOf(tally)).toMatchObject([{ method: "CartService/AddItem", code: "UNAVAILABLE" }]);
   expect(tally.all.failed).toBe([...seen.values()].reduce((sum, count) => sum + count, 0));
   expect(Math.max(...seen.values())).toBe(3);
   expect([...tally.methods.keys()]).not.toContain("OrderService/PlaceOrder");
