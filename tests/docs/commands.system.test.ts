@@ -42,13 +42,14 @@ function asTyped(text: string): string {
 }
 
 function shell(text: string): Promise<CommandResult> {
-  return run("bash", ["-eu", "-o", "pipefail", "-c", asTyped(text)], { env: environment() });
+  // A shell whose input is a socket takes itself for a remote one and would read the machine's own start-up files.
+  return run("bash", ["--norc", "-eu", "-o", "pipefail", "-c", asTyped(text)], { env: environment() });
 }
 
 /** Runs a command until it has printed something, then ends it as Ctrl-C does. */
 function untilItPrints(text: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn("bash", ["-c", `exec ${text}`], { cwd: root, env: environment(), stdio: "pipe" });
+    const child = spawn("bash", ["--norc", "-c", `exec ${text}`], { cwd: root, env: environment(), stdio: "pipe" });
     let printed = "";
     for (const stream of [child.stdout, child.stderr])
       stream.on("data", (chunk: Buffer) => {
