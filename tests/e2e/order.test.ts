@@ -6,7 +6,7 @@ import { eventually } from "@weft/foundation/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { declaredEdges } from "./declared-edges.js";
 import { type Laptop, shopClients, startLaptop } from "./laptop.js";
-import { delivery, orderOf, tokenOf } from "./shopping.js";
+import { delivery, orderEdges, orderOf, tokenOf } from "./shopping.js";
 import { edgesOf, rootsAndOrphans, wholeTrace } from "./traces.js";
 
 let laptop: Laptop;
@@ -22,9 +22,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await laptop?.[Symbol.asyncDispose]();
 }, 60_000);
-
-/** The edges of the declared ones that placing an order uses. */
-const orderEdges = ["gateway→orders", "orders→catalog", "orders→inventory", "orders→payments", "orders→shipping"];
 
 async function anyProduct(): Promise<string> {
   const page = await shop.catalog.listProducts({ pageSize: 1 });

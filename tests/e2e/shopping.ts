@@ -3,6 +3,15 @@ import type { shopClients } from "./laptop.js";
 
 type Shop = ReturnType<typeof shopClients>;
 
+/** The edges of the declared ones that placing an order uses. */
+export const orderEdges = [
+  "gateway→orders",
+  "orders→catalog",
+  "orders→inventory",
+  "orders→payments",
+  "orders→shipping",
+];
+
 /** Where test orders go. */
 export const delivery = {
   address: { recipient: "Ann Example", street: "Lane 1", city: "Berlin", postalCode: "10115", country: "DE" },

@@ -1,13 +1,12 @@
-import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { shopClients, startLaptop } from "../e2e/laptop.js";
+import { orderEdges, orderOf } from "../e2e/shopping.js";
 import { edgesOf, rootsAndOrphans, wholeTrace } from "../e2e/traces.js";
 import { startJaeger } from "./jaeger.js";
 
 const jaegerPath = join(process.env["WEFT_TOOLS"] ?? "/nonexistent", "jaeger");
-const orderEdges = ["gateway→orders", "orders→catalog", "orders→inventory"];
 
 test.skipIf(!existsSync(jaegerPath))(
   "an order is one trace in a Jaeger of your own (skipped without WEFT_TOOLS)",
@@ -22,14 +21,11 @@ test.skipIf(!existsSync(jaegerPath))(
     const shop = shopClients(laptop.gatewayUrl);
     const productId = (await shop.catalog.listProducts({ pageSize: 1 })).products[0]?.productId ?? "";
     let traceId = "";
-    await shop.orders.placeOrder(
-      { idempotencyKey: randomUUID(), items: [{ productId, quantity: 1 }], currency: "EUR" },
-      {
-        onHeader: (headers) => {
-          traceId = headers.get("weft-trace-id") ?? "";
-        },
+    await shop.orders.placeOrder(await orderOf(shop, { productId }), {
+      onHeader: (headers) => {
+        traceId = headers.get("weft-trace-id") ?? "";
       },
-    );
+    });
     const trace = await wholeTrace(jaeger.queryUrl, traceId, orderEdges);
     expect(edgesOf(trace)).toEqual(orderEdges);
     expect(rootsAndOrphans(trace)).toEqual({ roots: 1, orphans: 0 });
