@@ -32,3 +32,13 @@ export async function runLoad(call: () => Promise<unknown>, inFlight: number, du
     cpuMicrosPerCall: (cpu.user + cpu.system) / Math.max(1, latencies.length),
   };
 }
+
+export const warmUpMs = 2_500;
+
+/**
+ * Load that brings a process to where one is that has served for a while: its code compiled, its connections open. A measurement of few
+ * calls at a time is mostly one of the compiler without it.
+ */
+export async function warmUp(call: () => Promise<unknown>, inFlight: number): Promise<void> {
+  await runLoad(call, Math.max(inFlight, 32), warmUpMs);
+}

@@ -8,15 +8,24 @@ export function programPath(name: string): string {
   return fileURLToPath(new URL(`${name}.js`, import.meta.url));
 }
 
-/** Starts one of the bench's programs on one core and gives its first line of output. */
-export async function startPinned(
-  core: number,
-  program: string,
-  args: readonly (string | number)[] = [],
-): Promise<{ readonly line: string; readonly process: ChildProcess }> {
-  const child = spawn("taskset", ["-c", String(core), process.execPath, programPath(program), ...args.map(String)], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+/** A program that runs, with its first line of output. */
+export interface Started {
+  readonly line: string;
+  readonly process: ChildProcess;
+}
+
+/** Starts one of the bench's programs on one core. */
+export function startPinned(core: number, program: string, args: readonly (string | number)[] = []): Promise<Started> {
+  return started(program, "taskset", ["-c", String(core), process.execPath, programPath(program), ...args.map(String)]);
+}
+
+/** Starts one of the bench's programs on whichever core is free. */
+export function startFree(program: string, args: readonly (string | number)[] = []): Promise<Started> {
+  return started(program, process.execPath, [programPath(program), ...args.map(String)]);
+}
+
+async function started(program: string, command: string, args: readonly string[]): Promise<Started> {
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
   const failed = once(child, "exit").then(([code]: unknown[]) => {
     throw new Error(`${program} ended with ${String(code)} before it printed a line`);
   });

@@ -3,7 +3,7 @@
 //   interrupt URL COUNT       prints a line once so many workflows hang in a step, and goes on hanging
 //   recover URL               takes up what was interrupted, until it is ended
 import { DBOS } from "@dbos-inc/dbos-sdk";
-import { runLoad } from "./load.js";
+import { runLoad, warmUp } from "./load.js";
 import { forever, stepResult, stopsIn } from "./saga-definition.js";
 
 const [mode = "load", url = "", first = "1", durationMs = "1000"] = process.argv.slice(2);
@@ -37,7 +37,7 @@ DBOS.setConfig({ name: "bench", systemDatabaseUrl: url, logLevel: "error", appli
 await DBOS.launch();
 if (mode === "load") {
   const call = (): Promise<string> => workflow("");
-  await runLoad(call, Number(first), 700);
+  await warmUp(call, Number(first));
   process.stdout.write(`${JSON.stringify(await runLoad(call, Number(first), Number(durationMs)))}\n`);
   await DBOS.shutdown();
 } else if (mode === "interrupt") {

@@ -1,7 +1,7 @@
 // Three durable steps by hand, with pg alone. Takes `load URL IN-FLIGHT MS`; prints a Round as JSON.
 import { randomUUID } from "node:crypto";
 import pg from "pg";
-import { runLoad } from "./load.js";
+import { runLoad, warmUp } from "./load.js";
 import { stepResult } from "./saga-definition.js";
 
 const [, url = "", inFlight = "1", durationMs = "1000"] = process.argv.slice(2);
@@ -34,6 +34,6 @@ async function participant(): Promise<string> {
   return stepResult;
 }
 
-await runLoad(threeStepsByHand, Number(inFlight), 700);
+await warmUp(threeStepsByHand, Number(inFlight));
 process.stdout.write(`${JSON.stringify(await runLoad(threeStepsByHand, Number(inFlight), Number(durationMs)))}\n`);
 await pool.end();

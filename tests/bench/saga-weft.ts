@@ -7,7 +7,7 @@ import { randomUUID } from "node:crypto";
 import { Scope } from "@weft/foundation";
 import { createSagas, sagaChannel, sagaMigration } from "@weft/saga";
 import { createDatabase, createNotifications, migrate } from "@weft/store";
-import { runLoad } from "./load.js";
+import { runLoad, warmUp } from "./load.js";
 import { threeSteps } from "./saga-definition.js";
 
 const [mode = "load", url = "", first = "1", durationMs = "1000"] = process.argv.slice(2);
@@ -36,7 +36,7 @@ if (mode === "migrate") {
       const outcome = await sagas.outcome(definition, await started(""));
       if (outcome.t !== "completed") throw new Error(`a saga of the bench ended as ${outcome.t}`);
     };
-    await runLoad(call, Number(first), 700);
+    await warmUp(call, Number(first));
     process.stdout.write(`${JSON.stringify(await runLoad(call, Number(first), Number(durationMs)))}\n`);
   } else if (mode === "interrupt") {
     for (let number = 0; number < Number(first); number += 1)

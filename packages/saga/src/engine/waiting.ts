@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type Clock, sleep, WatchSource } from "@weft/foundation";
+import { type Clock, WatchSource } from "@weft/foundation";
 import { fromPostgresError, type Notifications } from "@weft/store";
 import type { ResultsOf, SagaDefinition } from "../definition/saga.js";
 import { phaseOf } from "../rows/saga-row.js";
@@ -75,28 +75,29 @@ export class Waiting {
     }
   }
 
+  /** Until there is a reason to look, or none came for long. Every saga that is waited for comes by here: no signals, no races. */
   async #pause(looks: WatchSource<number>, seen: number, signal: AbortSignal | undefined): Promise<void> {
+    const { clock, pollMs } = this.#options;
     if (signal?.aborted === true) throw fromPostgresError(signal.reason);
-    const pause = new AbortController();
-    const onAbort = (): void => pause.abort();
-    signal?.addEventListener("abort", onAbort, { once: true });
-    try {
-      const told = looks.until((count) => count > seen, pause.signal);
-      const overdue = sleep(this.#options.pollMs, { clock: this.#options.clock, signal: pause.signal });
-      told.catch(() => {
-        // The pause is over.
-      });
-      overdue.catch(() => {
-        // The pause is over.
-      });
-      await Promise.race([told, overdue]).catch(() => {
-        // Only the caller's own end ends a pause this way.
-        throw fromPostgresError(signal?.reason);
-      });
-    } finally {
-      signal?.removeEventListener("abort", onAbort);
-      pause.abort();
-    }
+    if (looks.value > seen) return;
+    await new Promise<void>((resolve, reject) => {
+      const stop = (): void => {
+        told[Symbol.dispose]();
+        overdue[Symbol.dispose]();
+        signal?.removeEventListener("abort", onAbort);
+      };
+      const goOn = (): void => {
+        stop();
+        resolve();
+      };
+      const onAbort = (): void => {
+        stop();
+        reject(fromPostgresError(signal?.reason));
+      };
+      const told = looks.subscribe(goOn);
+      const overdue = clock.after(pollMs, goOn);
+      signal?.addEventListener("abort", onAbort, { once: true });
+    });
   }
 }
 
