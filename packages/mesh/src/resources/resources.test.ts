@@ -18,7 +18,7 @@ import { endpointsType } from "./endpoints.js";
 import { listenerType } from "./listener.js";
 import { routeConfigType } from "./route-config.js";
 
-function any<D extends DescMessage>(schema: D, init: MessageInitShape<D>) {
+function packed<D extends DescMessage>(schema: D, init: MessageInitShape<D>) {
   const value = toBinary(schema, create(schema, init));
   return create(AnySchema, { typeUrl: `type.googleapis.com/${schema.typeName}`, value });
 }
@@ -37,7 +37,7 @@ function cluster(more: MessageInitShape<typeof ClusterSchema>) {
   );
 }
 
-function policies(...configs: ReturnType<typeof any>[]) {
+function policies(...configs: ReturnType<typeof packed>[]) {
   return { policies: configs.map((typedConfig) => ({ typedExtensionConfig: { name: "p", typedConfig } })) };
 }
 
@@ -61,8 +61,8 @@ test("a cluster says where its endpoints are and how calls are spread", () => {
 
 test("of a list of policies the first that is known is taken, and a list without one is refused", () => {
   const unknown = create(AnySchema, { typeUrl: "type.googleapis.com/envoy.Nobody", value: new Uint8Array() });
-  const known = any(LeastRequestSchema, { choiceCount: 3 });
-  expect(cluster({ loadBalancingPolicy: policies(unknown, known, any(RoundRobinSchema, {})) })).toMatchObject({
+  const known = packed(LeastRequestSchema, { choiceCount: 3 });
+  expect(cluster({ loadBalancingPolicy: policies(unknown, known, packed(RoundRobinSchema, {})) })).toMatchObject({
     value: { balancer: { name: "least_request", choices: 3 } },
   });
   expect(cluster({ loadBalancingPolicy: policies(unknown) })).toMatchObject({
@@ -131,7 +131,7 @@ test("an address that is none is refused", () => {
 
 function listener(manager: MessageInitShape<typeof HttpConnectionManagerSchema> | undefined) {
   const apiListener =
-    manager === undefined ? {} : { apiListener: { apiListener: any(HttpConnectionManagerSchema, manager) } };
+    manager === undefined ? {} : { apiListener: { apiListener: packed(HttpConnectionManagerSchema, manager) } };
   return listenerType.parse(toBinary(ListenerSchema, create(ListenerSchema, { name: "l", ...apiListener })));
 }
 
@@ -151,7 +151,7 @@ test("a listener without routes, or with a filter that is not known, is refused"
   const rds = { case: "rds" as const, value: { routeConfigName: "r" } };
   const filter = {
     name: "guard",
-    configType: { case: "typedConfig" as const, value: any(LeastRequestSchema, {}) },
+    configType: { case: "typedConfig" as const, value: packed(LeastRequestSchema, {}) },
     isOptional: false,
   };
   expect(listener(undefined)).toMatchObject({ ok: false, name: "l", error: "no api_listener" });
