@@ -31,6 +31,8 @@ export interface Laptop extends AsyncDisposable {
   readonly client: KubeClient;
   /** The API's address, `https://host:port`. */
   readonly apiUrl: string;
+  /** The token of the kubeconfig. */
+  readonly apiToken: string;
   readonly gatewayUrl: string;
   /** Where its own trace store is, or where traces go instead. */
   readonly tracesUrl: string;
@@ -108,6 +110,7 @@ export async function startLaptop(
     kubeconfig,
     client: createKubeClient(context.value),
     apiUrl: context.value.server,
+    apiToken: context.value.token?.() ?? "",
     gatewayUrl: addressAfter("gateway", printed),
     tracesUrl: addressAfter("traces", printed),
     supervisor,

@@ -14,6 +14,21 @@ export function podProcess(pod: Pod): number {
   return pid;
 }
 
+/** Every IPv4 address and port of this machine that a program listens on. */
+export function listeners(): { readonly host: string; readonly port: number }[] {
+  const listening = "0A";
+  return readFileSync("/proc/net/tcp", "utf8")
+    .split("\n")
+    .slice(1)
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, , , state]) => state === listening)
+    .map(([, local = ""]) => {
+      const [address = "", port = ""] = local.split(":");
+      const host = (address.match(/../g) ?? []).reverse().map((byte) => Number.parseInt(byte, 16));
+      return { host: host.join("."), port: Number.parseInt(port, 16) };
+    });
+}
+
 /** Processes whose environment has all of these entries. */
 function processesWith(entries: readonly string[]): number[] {
   return readdirSync("/proc")
