@@ -1,16 +1,22 @@
-// Bundles every service and program into <folder>/dist/main.js: one file starts several times faster than its sources.
+// Bundles every service and program, or those whose names are given, into <folder>/dist/main.js: one file starts several times faster than its sources.
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const folders = [
+const wanted = process.argv.slice(2);
+const all = [
   ...readdirSync(join(root, "services")).flatMap((group) =>
     readdirSync(join(root, "services", group)).map((name) => `services/${group}/${name}`),
   ),
   ...readdirSync(join(root, "programs")).map((name) => `programs/${name}`),
 ];
+const folders = wanted.length === 0 ? all : all.filter((folder) => wanted.includes(basename(folder)));
+if (folders.length < wanted.length) {
+  process.stderr.write(`no folder for each of: ${wanted.join(", ")}; there are ${all.join(", ")}\n`);
+  process.exit(2);
+}
 /** What may be started in a folder: the process itself, and what is preloaded into the processes that a program starts. */
 const names = ["main", "lookup-hook"];
 
