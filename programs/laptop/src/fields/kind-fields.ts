@@ -12,9 +12,7 @@ import {
 import { podSpec } from "./pod-fields.js";
 
 const noNetwork = meaningless("nothing stands between the Pods of one machine");
-const oneOwner = meaningless("the laptop's API has one user, its owner");
-const noDrain = meaningless("the one node is never drained");
-const noScaling = meaningless("the number of replicas does not follow the load here");
+const noNames = refused("the metric of each Pod is asked for, whatever its labels");
 
 const metadata = fields({
   ...all(["name", "namespace", "labels", "annotations"], honoured),
@@ -85,6 +83,38 @@ const deployment: FieldTable = {
   }),
 };
 
+const scalingRules = fields({
+  ...all(["stabilizationWindowSeconds", "selectPolicy", "tolerance"], honoured),
+  policies: each({ type: honoured, value: honoured, periodSeconds: honoured }),
+});
+const autoscaler: FieldTable = {
+  spec: fields({
+    scaleTargetRef: fields({
+      apiVersion: honoured,
+      kind: only(["Deployment"], "it scales Deployments"),
+      name: honoured,
+    }),
+    minReplicas: honoured,
+    maxReplicas: honoured,
+    metrics: each({
+      type: only(["Pods"], "a process has no share of the machine to measure: scale on a metric of type Pods"),
+      pods: fields({
+        metric: fields({ name: honoured, selector: noNames }),
+        target: fields({ type: honoured, averageValue: honoured }),
+      }),
+    }),
+    behavior: fields({ scaleUp: scalingRules, scaleDown: scalingRules }),
+  }),
+};
+
+const apiService: FieldTable = {
+  spec: fields({
+    service: fields({ namespace: honoured, name: honoured, port: honoured }),
+    ...all(["group", "version", "caBundle", "groupPriorityMinimum", "versionPriority"], honoured),
+    insecureSkipTLSVerify: only([false], "a server that nobody can tell from another gets no requests"),
+  }),
+};
+
 const policyPorts = each({ protocol: noNetwork, port: noNetwork, endPort: noNetwork });
 const policyPeers = each({
   podSelector: noNetwork,
@@ -100,10 +130,10 @@ const networkPolicy: FieldTable = {
   }),
 };
 
-const rules = each(all(["apiGroups", "resources", "resourceNames", "verbs", "nonResourceURLs"], oneOwner));
+const rules = each(all(["apiGroups", "resources", "resourceNames", "verbs", "nonResourceURLs"], honoured));
 const binding: FieldTable = {
-  roleRef: fields(all(["apiGroup", "kind", "name"], oneOwner)),
-  subjects: each(all(["apiGroup", "kind", "name", "namespace"], oneOwner)),
+  roleRef: fields(all(["apiGroup", "kind", "name"], honoured)),
+  subjects: each(all(["apiGroup", "kind", "name", "namespace"], honoured)),
 };
 
 const backend: FieldTable = all(["group", "kind", "name", "namespace", "port"], honoured);
@@ -153,15 +183,15 @@ const kinds: Readonly<Record<string, FieldTable>> = {
   "apps/v1/Deployment": deployment,
   "networking.k8s.io/v1/NetworkPolicy": networkPolicy,
   "rbac.authorization.k8s.io/v1/Role": { rules },
-  "rbac.authorization.k8s.io/v1/ClusterRole": { rules, aggregationRule: oneOwner },
+  "rbac.authorization.k8s.io/v1/ClusterRole": { rules, aggregationRule: refused("name the rules themselves") },
   "rbac.authorization.k8s.io/v1/RoleBinding": binding,
   "rbac.authorization.k8s.io/v1/ClusterRoleBinding": binding,
   "policy/v1/PodDisruptionBudget": {
-    spec: fields({ ...all(["minAvailable", "maxUnavailable", "unhealthyPodEvictionPolicy", "selector"], noDrain) }),
+    spec: fields({ selector, ...all(["minAvailable", "maxUnavailable", "unhealthyPodEvictionPolicy"], honoured) }),
   },
-  "autoscaling/v2/HorizontalPodAutoscaler": {
-    spec: fields(all(["scaleTargetRef", "minReplicas", "maxReplicas", "metrics", "behavior"], noScaling)),
-  },
+  "autoscaling/v2/HorizontalPodAutoscaler": autoscaler,
+  "coordination.k8s.io/v1/Lease": { spec: honoured },
+  "apiregistration.k8s.io/v1/APIService": apiService,
   "gateway.networking.k8s.io/v1/GRPCRoute": grpcRoute,
   "gateway.networking.k8s.io/v1/ReferenceGrant": { spec: fields({ from: each(names), to: each(names) }) },
   "gateway.networking.k8s.io/v1beta1/ReferenceGrant": { spec: fields({ from: each(names), to: each(names) }) },

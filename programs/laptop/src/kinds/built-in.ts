@@ -1,12 +1,22 @@
 // The kinds that the laptop serves by itself: a table, long because there are many. Each entry is what is different about its kind.
 import { isRecord } from "@weft/kube";
+import { apiServiceColumns, apiServiceSpec, apiServiceStatus, checkApiService } from "./api-service.js";
+import { autoscalerSpec, autoscalerStatus, checkAutoscaler, completeAutoscaler } from "./autoscaler.js";
 import * as columns from "./columns.js";
 import { at, listAt, recordAt, textAt } from "./path.js";
 import { podSpecSchema, podStatusSchema, podTemplateSchema } from "./pod-schema.js";
 import type { Json, ResourceKind } from "./resource-kind.js";
 import { checkGrpcRoute } from "./route-rules.js";
 import { grpcRouteSpec, referenceGrantSpec, routeStatus } from "./route-schema.js";
-import { checkBinding, checkData, checkEndpointSlice, checkPod, checkService, checkWorkload } from "./rules.js";
+import {
+  checkBinding,
+  checkBudget,
+  checkData,
+  checkEndpointSlice,
+  checkPod,
+  checkService,
+  checkWorkload,
+} from "./rules.js";
 import {
   anyObject,
   anything,
@@ -418,17 +428,9 @@ const autoscaler = define({
   shortNames: ["hpa"],
   categories: ["all"],
   columns: columns.autoscalerColumns,
-  hasGeneration: false,
-  fields: {
-    spec: obj({
-      "scaleTargetRef!": obj({ apiVersion: str(), "kind!": str(), "name!": str() }),
-      minReplicas: int({ minimum: 0, default: 1 }),
-      "maxReplicas!": int({ minimum: 1 }),
-      metrics: list(anyObject()),
-      behavior: anyObject(),
-    }),
-    status: anyObject(),
-  },
+  fields: { spec: autoscalerSpec, status: autoscalerStatus },
+  complete: completeAutoscaler,
+  check: checkAutoscaler,
 });
 
 const budget = define({
@@ -442,10 +444,19 @@ const budget = define({
       minAvailable: intOrString(),
       maxUnavailable: intOrString(),
       selector: labelSelectorSchema,
-      unhealthyPodEvictionPolicy: str(),
+      unhealthyPodEvictionPolicy: oneOf("IfHealthyBudget", "AlwaysAllow"),
     }),
-    status: anyObject(),
+    status: obj({
+      observedGeneration: generation,
+      disruptionsAllowed: int(),
+      currentHealthy: int(),
+      desiredHealthy: int(),
+      expectedPods: int(),
+      disruptedPods: mapOf(time()),
+      conditions: conditionsSchema,
+    }),
   },
+  check: checkBudget,
 });
 
 const lease = define({
@@ -594,6 +605,19 @@ const referenceGrant = define({
   fields: { "spec!": referenceGrantSpec },
 });
 
+const apiService = define({
+  group: "apiregistration.k8s.io",
+  kind: "APIService",
+  plural: "apiservices",
+  categories: ["api-extensions"],
+  namespaced: false,
+  columns: apiServiceColumns,
+  hasGeneration: false,
+  nameFormat: "path-segment",
+  fields: { "spec!": apiServiceSpec, status: apiServiceStatus },
+  check: checkApiService,
+});
+
 const customResourceDefinition = define({
   group: "apiextensions.k8s.io",
   kind: "CustomResourceDefinition",
@@ -676,5 +700,6 @@ export const builtInKinds: readonly ResourceKind[] = [
   clusterRoleBinding,
   grpcRoute,
   referenceGrant,
+  apiService,
   customResourceDefinition,
 ];

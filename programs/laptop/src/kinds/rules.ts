@@ -232,6 +232,21 @@ export function checkEndpointSlice(slice: Json, old: Json | undefined): readonly
   return causes;
 }
 
+/** PodDisruptionBudget: one of the two bounds, not both; what it selects stays. */
+export function checkBudget(budget: Json): readonly Cause[] {
+  const spec = recordAt(budget, "spec");
+  const causes: Cause[] = [];
+  if (spec["minAvailable"] !== undefined && spec["maxUnavailable"] !== undefined) {
+    causes.push(invalid("spec", spec, "minAvailable and maxUnavailable cannot be both set"));
+  }
+  for (const field of ["minAvailable", "maxUnavailable"]) {
+    const value = spec[field];
+    const bad = typeof value === "number" ? value < 0 : typeof value === "string" && !/^\d+%$/.test(value);
+    if (bad) causes.push(invalid(`spec.${field}`, value, "must be a number from 0 up, or a percentage"));
+  }
+  return causes;
+}
+
 export function checkBinding(binding: Json, old: Json | undefined): readonly Cause[] {
   const causes: Cause[] = [];
   const kind = textAt(binding, "roleRef", "kind");
