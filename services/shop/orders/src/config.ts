@@ -11,6 +11,10 @@ export const ordersConfig = defineConfig({
     doc: "Key of remembered requests: their hashes, and replies that must not be readable.",
     bytes: 32,
   }),
+  CHALLENGE_TIMEOUT: variable.duration({
+    doc: "How long an order waits for its owner to answer what the card's bank asks; then it is refused.",
+    default: "10m",
+  }),
 });
 
 export type OrdersConfig = ConfigOf<typeof ordersConfig>;

@@ -47,7 +47,9 @@ export interface Fulfilment {
 
 export type OrderState =
   | "placed"
+  | "awaiting-challenge"
   | "confirmed"
+  | "shipped"
   | "refused"
   | "cancelling"
   | "cancelled"
@@ -62,7 +64,7 @@ export type RefusalReason =
   | "not-deliverable"
   | "card-declined"
   | "insufficient-funds"
-  | "challenge-required"
+  | "challenge-unanswered"
   | "payment-refused"
   | "unavailable";
 
@@ -80,6 +82,12 @@ export interface Refusal {
   readonly shortages: readonly Shortage[];
 }
 
+/** What the card's bank wants to hear from its owner. */
+export interface Challenge {
+  readonly prompt: string;
+  readonly expireTime: Date;
+}
+
 /** What somebody bought. */
 export interface Order {
   readonly orderId: string;
@@ -95,6 +103,10 @@ export interface Order {
   /** What is being given back at the moment, beside that. */
   readonly refunding: bigint;
   readonly refusal: Refusal | undefined;
+  /** Stays when it was answered: an order is challenged once. */
+  readonly challenge: Challenge | undefined;
+  /** When it was seen that the carrier has got it. */
+  readonly shipTime: Date | undefined;
   readonly createTime: Date;
   readonly updateTime: Date;
   readonly version: bigint;
@@ -222,6 +234,11 @@ export function parseAmount(
   return minorUnits > 0n
     ? parsed({ minorUnits, currency })
     : refused(`amount.minor_units ${minorUnits}: must be more than 0`);
+}
+
+/** Checks what a cardholder answered; the error holds no part of it. */
+export function parseAnswer(answer: string): Parsed<string> {
+  return answer.length >= 1 && answer.length <= 200 ? parsed(answer) : refused("answer: must have 1 to 200 characters");
 }
 
 /** A value in a message: never longer than a line. */

@@ -11,13 +11,14 @@ import {
   OrderState,
 } from "@weft/contracts/shop/orders/v1";
 import type { Clock, Logger, Parsed } from "@weft/foundation";
-import { failureError, type Sagas } from "@weft/saga";
+import { failureError, type Sagas, stepKey } from "@weft/saga";
 import type { Idempotency, Notifications, Transaction } from "@weft/store";
 import {
   type Item,
   type Order,
   pageTokenBefore,
   parseAmount,
+  parseAnswer,
   parseItems,
   parseOrderId,
   parsePageSize,
@@ -27,9 +28,10 @@ import {
   type Terms,
 } from "./domain.js";
 import { fromWireSpeed, toOrderMessage, wireSpeeds } from "./messages.js";
-import { judgeCancel, refundClaimed, turningBack } from "./order-life.js";
+import { challengeAnswered, judgeCancel, refundClaimed, turningBack } from "./order-life.js";
 import { refusedError } from "./refused-error.js";
 import type { OrderSagas } from "./sagas/definitions.js";
+import type { Participants } from "./sagas/participants.js";
 import type { OrderStore } from "./store.js";
 import { withinPatience } from "./wait.js";
 import { watchOrder } from "./watch-order.js";
@@ -40,6 +42,7 @@ export interface HandlerParts {
   readonly notifications: Notifications;
   readonly sagas: Sagas;
   readonly definitions: OrderSagas;
+  readonly payments: Pick<Participants["payments"], "answerChallenge">;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -51,7 +54,7 @@ const method = OrderService.method;
  * kept there only names it. What is answered is what has become of it while the caller waits.
  */
 export function createHandlers(parts: HandlerParts): Handlers<typeof OrderService> {
-  const { store, idempotency, notifications, sagas, definitions, clock, logger } = parts;
+  const { store, idempotency, notifications, sagas, definitions, payments, clock, logger } = parts;
 
   const find = async (principal: string, orderId: string, context: CallContext): Promise<Order> =>
     (await store.find(principal, orderId, context)) ?? missing(orderId);
@@ -105,7 +108,8 @@ export function createHandlers(parts: HandlerParts): Handlers<typeof OrderServic
     const answer = await sagas.cancelIn(tx, orderId, "cancelled by who placed it");
     const order = await lock(tx, principal, orderId);
     if (answer === "accepted") {
-      if (order.state === "placed") await store.save(tx, turningBack(order));
+      const back = turningBack(order);
+      if (back !== undefined) await store.save(tx, back);
       return OrderState.CANCELLING;
     }
     const judgement = judgeCancel(order);
@@ -143,6 +147,36 @@ export function createHandlers(parts: HandlerParts): Handlers<typeof OrderServic
       return { order: toOrderMessage(await placed(stub.order?.orderId ?? "", context)) };
     },
 
+    async answerChallenge(request, context) {
+      const orderId = valid(parseOrderId(request.orderId));
+      const answer = valid(parseAnswer(request.answer));
+      const call = { method: method.answerChallenge, request, ...callerOf(context) };
+      if ((await idempotency.recall(call)) === undefined) {
+        const order = await find(context.user, orderId, context);
+        if (order.refusal !== undefined) throw refusedError(order, order.refusal);
+        if (order.state !== "awaiting-challenge")
+          throw new ConnectError(`order ${quoted(orderId)} awaits no answer`, Code.FailedPrecondition);
+        // The answer goes to payments and is kept nowhere on its way. What it led to is seen there by the order's saga, also when this process
+        // dies right here.
+        const idempotencyKey = answerKey(orderId, request.idempotencyKey);
+        await payments
+          .answerChallenge(
+            { idempotencyKey, authorizeKey: stepKey(orderId, "authorize"), answer },
+            { signal: context.signal },
+          )
+          .catch((error: unknown) => {
+            // A wrong answer, or one that came too late: the saga turns back, and says so.
+            if (ConnectError.from(error).code !== Code.FailedPrecondition) throw error;
+          });
+        await idempotency.run(call, async (tx) => {
+          const answered = challengeAnswered(await lock(tx, context.user, orderId));
+          if (answered !== undefined) await store.save(tx, answered);
+          return create(method.answerChallenge.output, { order: { orderId } });
+        });
+      }
+      return { order: toOrderMessage(await placed(orderId, context)) };
+    },
+
     async cancelOrder(request, context) {
       const orderId = valid(parseOrderId(request.orderId));
       const sagaId = cancellationId(context.user, request.idempotencyKey);
@@ -160,7 +194,7 @@ export function createHandlers(parts: HandlerParts): Handlers<typeof OrderServic
         );
         if (outcome?.t === "compensated") throw fromFailure(failureError(outcome.failure));
       }
-      const order = await outOf(["placed", "cancelling"], orderId, context);
+      const order = await outOf(["placed", "awaiting-challenge", "cancelling"], orderId, context);
       if (order.state === "refused")
         throw new ConnectError(
           `order ${quoted(orderId)} was refused: there is nothing to cancel`,
@@ -257,6 +291,12 @@ function toDelivery({ address, speed }: Terms): MessageInitShape<typeof Delivery
 function cancellationId(principal: string, idempotencyKey: string): string {
   const hash = createHash("sha256").update(JSON.stringify([principal, idempotencyKey]));
   return `cancel-${hash.digest("hex").slice(0, 48)}`;
+}
+
+/** The key of an answer at payments: the same whenever the same is sent again. */
+function answerKey(orderId: string, idempotencyKey: string): string {
+  const hash = createHash("sha256").update(JSON.stringify([orderId, idempotencyKey]));
+  return `answer-${hash.digest("hex").slice(0, 48)}`;
 }
 
 /** What another service's error is to our caller: a refusal goes on, anything else may pass. Its details stay here. */

@@ -19,7 +19,9 @@ import {
 
 const wireStates = {
   placed: WireState.PLACED,
+  "awaiting-challenge": WireState.AWAITING_CHALLENGE,
   confirmed: WireState.CONFIRMED,
+  shipped: WireState.SHIPPED,
   refused: WireState.REFUSED,
   cancelling: WireState.CANCELLING,
   cancelled: WireState.CANCELLED,
@@ -35,7 +37,7 @@ const wireReasons = {
   "not-deliverable": OrderRefusalReason.NOT_DELIVERABLE,
   "card-declined": OrderRefusalReason.CARD_DECLINED,
   "insufficient-funds": OrderRefusalReason.INSUFFICIENT_FUNDS,
-  "challenge-required": OrderRefusalReason.CHALLENGE_REQUIRED,
+  "challenge-unanswered": OrderRefusalReason.CHALLENGE_UNANSWERED,
   "payment-refused": OrderRefusalReason.PAYMENT_REFUSED,
   unavailable: OrderRefusalReason.UNAVAILABLE,
 } as const satisfies Record<RefusalReason, OrderRefusalReason>;
@@ -70,7 +72,7 @@ export function fromWireSpeed(speed: ShippingSpeed): Speed {
 }
 
 export function toOrderMessage(order: Order): MessageInitShape<typeof OrderSchema> {
-  const { quote, fulfilment, refusal } = order;
+  const { quote, fulfilment, refusal, challenge, shipTime } = order;
   const money = (minorUnits: bigint) => ({ minorUnits, currency: order.currency });
   return {
     orderId: order.orderId,
@@ -88,6 +90,10 @@ export function toOrderMessage(order: Order): MessageInitShape<typeof OrderSchem
     ...(quote === undefined ? {} : { totalPrice: money(totalOf(quote)), shippingPrice: money(quote.shipping) }),
     ...(fulfilment === undefined ? {} : { ...fulfilment, refundedPrice: money(order.refunded) }),
     ...(refusal === undefined ? {} : { refusal: toRefusalMessage(refusal) }),
+    ...(challenge === undefined || order.state !== "awaiting-challenge"
+      ? {}
+      : { challenge: { prompt: challenge.prompt, expireTime: timestampFromDate(challenge.expireTime) } }),
+    ...(shipTime === undefined ? {} : { shipTime: timestampFromDate(shipTime) }),
     createTime: timestampFromDate(order.createTime),
     updateTime: timestampFromDate(order.updateTime),
     version: order.version,

@@ -43,4 +43,19 @@ export const migrations: readonly Migration[] = [
       UPDATE orders SET shipping = 0;
     `,
   },
+  {
+    name: "0003-challenges-and-shipments",
+    sql: `
+      ALTER TABLE orders
+        DROP CONSTRAINT orders_state_check,
+        ADD CONSTRAINT orders_state_check CHECK (state IN ('placed', 'awaiting-challenge', 'confirmed', 'shipped', 'refused',
+          'cancelling', 'cancelled', 'partially-refunded', 'refunded')),
+        ADD COLUMN challenge jsonb,
+        ADD COLUMN ship_time timestamptz,
+        -- When shipping is asked next whether the carrier has got it; nothing while that does not matter.
+        ADD COLUMN look_time timestamptz;
+      UPDATE orders SET look_time = now() WHERE state IN ('confirmed', 'partially-refunded', 'refunded');
+      CREATE INDEX orders_to_look_at ON orders (look_time) WHERE look_time IS NOT NULL;
+    `,
+  },
 ];

@@ -31,6 +31,8 @@ function orderIn(state: OrderState): Order {
     refunded: 0n,
     refunding: 0n,
     refusal: undefined,
+    challenge: undefined,
+    shipTime: undefined,
     createTime: at,
     updateTime: at,
     version: 1n,
@@ -46,8 +48,9 @@ test("an order is cancelled by whoever decides about it; nothing follows a final
   expect(judgement.order.state).toBe("cancelling");
   expect(notCancelled(judgement.order)).toEqual(paid);
   expect(cancelled(judgement.order)).toMatchObject({ state: "cancelled", refunded: 1_000n });
-  expect(turningBack(paid)).toBe(paid);
-  expect(turningBack(orderIn("placed")).state).toBe("cancelling");
+  expect(turningBack(paid)).toBeUndefined();
+  for (const state of ["placed", "awaiting-challenge"] as const)
+    expect(turningBack(orderIn(state))?.state).toBe("cancelling");
   expect((["cancelled", "refused"] as const).map((state) => isFinal({ state }))).toEqual([true, true]);
   const refusal = { reason: "out-of-stock", message: "none", shortages: [] } as const;
   expect(cameToNothing(orderIn("placed"), refusal)).toMatchObject({ state: "refused", refusal });

@@ -1,15 +1,28 @@
 import { type Parsed, parsed, refused } from "@weft/foundation";
-import { type Fulfilment, type Item, type Order, type Quote, quoted, type Refusal, totalOf } from "./domain.js";
+import {
+  type Challenge,
+  type Fulfilment,
+  type Item,
+  type Order,
+  type Quote,
+  quoted,
+  type Refusal,
+  totalOf,
+} from "./domain.js";
 
 /**
  * What may become of an order. Each function gives the order after one event, and says why when that cannot be.
  *
  *   placed ──capture──> confirmed ──refund──> partially-refunded ──refund──> refunded
- *     │ │                   │                        │                          │
- *     │ └──cancel──> cancelling <────────────cancel──┴──────────────────────────┘
- *     │               │  │  └──already shipped──> back to what it was
- *     │               │  └──all undone──> cancelled (final)
- *     └──a step fails─┴──> refused (final)
+ *    │ ↑│                   │                        │                          │
+ *    │ │└──cancel───> cancelling <────────────cancel─┴──────────────────────────┘
+ *    │ │              │  │  └──already shipped──> back to what it was
+ *    │ │              │  └──all undone──> cancelled (final)
+ *    │ │ a step fails─┴──> refused (final)
+ *    ↓ │answered
+ *   awaiting-challenge ──> what placed may become, too
+ *
+ * A confirmed order whose parcel the carrier has got is shipped; refunds change its state, and not that it was shipped: nothing cancels it then.
  */
 
 /** Nothing follows a final state. */
@@ -41,9 +54,34 @@ export function cameToNothing(order: Order, refusal: Refusal | undefined): Order
   return refusal === undefined ? { ...order, state: "cancelled" } : { ...order, state: "refused", refusal };
 }
 
+/** The card's bank asks something first; nothing when that is known already, or was overtaken. */
+export function challenged(order: Order, challenge: Challenge): Order | undefined {
+  if (order.state !== "placed" || order.challenge !== undefined) return undefined;
+  return { ...order, state: "awaiting-challenge", challenge };
+}
+
+/** The bank was told something: whether that was right is seen by what follows. */
+export function challengeAnswered(order: Order): Order | undefined {
+  return order.state === "awaiting-challenge" ? { ...order, state: "placed" } : undefined;
+}
+
+/** The carrier has got it; nothing when that is known already, or when something else is being decided. */
+export function shipped(order: Order, shipTime: Date): Order | undefined {
+  if (order.shipTime !== undefined || !isFollowed(order)) return undefined;
+  const after = { ...order, shipTime };
+  return { ...after, state: stateOfPaid(after) };
+}
+
+/** Whether a parcel is under way for it, or about to be. */
+export function isFollowed({ state }: Pick<Order, "state">): boolean {
+  return state === "confirmed" || state === "partially-refunded" || state === "refunded";
+}
+
 /** Before it is paid: its saga was told to turn back. */
-export function turningBack(order: Order): Order {
-  return order.state === "placed" ? { ...order, state: "cancelling" } : order;
+export function turningBack(order: Order): Order | undefined {
+  return order.state === "placed" || order.state === "awaiting-challenge"
+    ? { ...order, state: "cancelling" }
+    : undefined;
 }
 
 /** What a cancellation of an order finds. */
@@ -57,15 +95,19 @@ export type CancelJudgement =
 export function judgeCancel(order: Order): CancelJudgement {
   switch (order.state) {
     case "placed":
+    case "awaiting-challenge":
     case "cancelling":
       return { t: "wait" };
     case "cancelled":
       return { t: "done-already" };
     case "refused":
       return { t: "refused", why: `order ${quoted(order.orderId)} was refused: there is nothing to cancel` };
+    case "shipped":
     case "confirmed":
     case "partially-refunded":
     case "refunded":
+      if (order.shipTime !== undefined)
+        return { t: "refused", why: `order ${quoted(order.orderId)} was shipped: it cannot be cancelled any more` };
       if (order.refunding > 0n || order.fulfilment === undefined) return { t: "wait" };
       return { t: "cancel", order: { ...order, state: "cancelling" }, fulfilment: order.fulfilment };
   }
@@ -109,7 +151,7 @@ export function refundDropped(order: Order, minorUnits: bigint): Order {
   return { ...order, refunding: order.refunding - minorUnits };
 }
 
-function stateOfPaid(order: Order): "confirmed" | "partially-refunded" | "refunded" {
-  if (order.refunded === 0n) return "confirmed";
+function stateOfPaid(order: Order): "confirmed" | "shipped" | "partially-refunded" | "refunded" {
+  if (order.refunded === 0n) return order.shipTime === undefined ? "confirmed" : "shipped";
   return order.refunded < paidFor(order) ? "partially-refunded" : "refunded";
 }

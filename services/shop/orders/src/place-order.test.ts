@@ -51,7 +51,6 @@ test.each([
   ["nothing left", { productId: "rare" }, Code.FailedPrecondition, OrderRefusalReason.OUT_OF_STOCK],
   ["a declined card", { paymentToken: cards.declined }, Code.FailedPrecondition, OrderRefusalReason.CARD_DECLINED],
   ["a poor card", { paymentToken: cards.poor }, Code.FailedPrecondition, OrderRefusalReason.INSUFFICIENT_FUNDS],
-  ["a challenge", { paymentToken: cards.challenged }, Code.FailedPrecondition, OrderRefusalReason.CHALLENGE_REQUIRED],
   ["another's card", { paymentToken: "card-of-another" }, Code.FailedPrecondition, OrderRefusalReason.PAYMENT_REFUSED],
   ["no way there", { country: "AQ" }, Code.FailedPrecondition, OrderRefusalReason.NOT_DELIVERABLE],
   ["a lapsed hold", { paymentToken: cards.lapsing }, Code.FailedPrecondition, OrderRefusalReason.PAYMENT_REFUSED],

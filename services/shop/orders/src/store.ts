@@ -1,5 +1,6 @@
 import { type CallBounds, column, type Database, type Row, type Transaction } from "@weft/store";
-import type { Fulfilment, Item, Line, Order, OrderState, Quote, Refusal } from "./domain.js";
+import type { Challenge, Fulfilment, Item, Line, Order, OrderState, Quote, Refusal } from "./domain.js";
+import { isFollowed } from "./order-life.js";
 
 /** The channel on which an order's id is notified whenever it changes. */
 export const orderChannel = "order_changes";
@@ -22,6 +23,13 @@ export interface OrderStore {
   lock(tx: Transaction, orderId: string): Promise<Order | undefined>;
   /** Writes a locked order as it is to be, and tells who watches it. */
   save(tx: Transaction, order: Order): Promise<Order>;
+  /** Changes an order in a transaction of its own; what the change gives nothing for stays as it is. Nothing when it does not exist. */
+  change(orderId: string, change: (order: Order) => Order | undefined, bounds: CallBounds): Promise<Order | undefined>;
+  /**
+   * Takes orders whose shipment is to be looked up, those that wait longest first. Until their next time comes, which is later the longer an
+   * order has waited, no other replica takes them.
+   */
+  takeToLookAt(limit: number, bounds: CallBounds): Promise<readonly Order[]>;
   /** At most `limit` orders, the newest first, older than `before`. */
   list(
     principal: string,
@@ -31,7 +39,7 @@ export interface OrderStore {
 }
 
 const columns = `order_id, principal, state, currency, items, lines, shipping, reservation_id, payment_id, label_id, tracking_code,
-  refunded, refunding, refusal, create_time, update_time, version`;
+  refunded, refunding, refusal, challenge, ship_time, create_time, update_time, version`;
 
 /** A store on a database that has the orders' migrations. */
 export function createOrderStore(database: Database): OrderStore {
@@ -59,10 +67,12 @@ export function createOrderStore(database: Database): OrderStore {
     },
 
     async save(tx, order) {
-      const { quote, fulfilment, refusal } = order;
+      const { quote, fulfilment, refusal, challenge, shipTime } = order;
       const rows = await tx.query(
         `UPDATE orders SET state = $2, items = $3, lines = $4, shipping = $5, reservation_id = $6, payment_id = $7, label_id = $8,
-           tracking_code = $9, refunded = $10, refunding = $11, refusal = $12, version = version + 1, update_time = now()
+           tracking_code = $9, refunded = $10, refunding = $11, refusal = $12, challenge = $13, ship_time = $14,
+           look_time = CASE WHEN $15 THEN coalesce(look_time, now() + make_interval(secs => 5)) END,
+           version = version + 1, update_time = now()
          WHERE order_id = $1 RETURNING ${columns}`,
         [
           order.orderId,
@@ -77,11 +87,37 @@ export function createOrderStore(database: Database): OrderStore {
           order.refunded.toString(),
           order.refunding.toString(),
           refusal === undefined ? null : JSON.stringify(refusal),
+          challenge === undefined ? null : JSON.stringify(challenge),
+          shipTime ?? null,
+          isFollowed(order) && shipTime === undefined,
         ],
       );
       // Postgres delivers it when the transaction commits, and not if it does not.
       await tx.query("SELECT pg_notify($1, $2)", [orderChannel, order.orderId]);
       return fromOrderRow(only(rows));
+    },
+
+    change(orderId, change, bounds) {
+      return database.transaction(
+        async (tx) => {
+          const order = await this.lock(tx, orderId);
+          const changed = order === undefined ? undefined : change(order);
+          return changed === undefined ? order : this.save(tx, changed);
+        },
+        { bounds },
+      );
+    },
+
+    async takeToLookAt(limit, bounds) {
+      const rows = await database.query(
+        `UPDATE orders SET look_time = now() + least(greatest((now() - create_time) / 4, interval '5 seconds'), interval '10 minutes')
+         WHERE order_id IN (
+           SELECT order_id FROM orders WHERE look_time <= now() ORDER BY look_time LIMIT $1 FOR UPDATE SKIP LOCKED
+         ) RETURNING ${columns}`,
+        [limit],
+        bounds,
+      );
+      return rows.map(fromOrderRow);
     },
 
     async list(principal, { limit, before }, bounds) {
@@ -114,6 +150,8 @@ function fromOrderRow(row: Row): Order {
     refunded: column.bigint(row, "refunded"),
     refunding: column.bigint(row, "refunding"),
     refusal: fromRefusalJson(column.json(row, "refusal")),
+    challenge: fromChallengeJson(column.json(row, "challenge")),
+    shipTime: row["ship_time"] === null ? undefined : column.timestamp(row, "ship_time"),
     createTime: column.timestamp(row, "create_time"),
     updateTime: column.timestamp(row, "update_time"),
     version: column.bigint(row, "version"),
@@ -158,4 +196,10 @@ function fromItemsJson(value: unknown): readonly Item[] {
 
 function fromRefusalJson(value: unknown): Refusal | undefined {
   return (value ?? undefined) as Refusal | undefined;
+}
+
+function fromChallengeJson(value: unknown): Challenge | undefined {
+  if (value === null || value === undefined) return undefined;
+  const { prompt, expireTime } = value as { readonly prompt: string; readonly expireTime: string };
+  return { prompt, expireTime: new Date(expireTime) };
 }

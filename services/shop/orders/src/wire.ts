@@ -20,6 +20,7 @@ import type { OrdersConfig } from "./config.js";
 import { createHandlers } from "./handlers.js";
 import { migrations } from "./migrations.js";
 import { defineOrderSagas, knownDefinitions } from "./sagas/definitions.js";
+import { followShipments } from "./shipments.js";
 import { createOrderStore, orderChannel } from "./store.js";
 
 /** Connects the orders' parts: database → idempotency, store and sagas; mesh → participants → sagas → handlers → server. */
@@ -34,13 +35,17 @@ export async function wire(chassis: Chassis<OrdersConfig>): Promise<void> {
   const idempotency = createIdempotency({ database, dataKey, logger, clock });
   scope.spawn((signal) => idempotency.keepPruned(signal));
   const store = createOrderStore(database);
+  const payments = createClient(PaymentService, mesh.to("payments"));
+  const shipping = createClient(ShippingService, mesh.to("shipping"));
   const orderSagas = defineOrderSagas({
     store,
+    clock,
+    challengeMs: config.CHALLENGE_TIMEOUT,
     cart: createClient(CartService, mesh.to("cart")),
     catalog: createClient(CatalogService, mesh.to("catalog")),
     inventory: createClient(InventoryService, mesh.to("inventory")),
-    payments: createClient(PaymentService, mesh.to("payments")),
-    shipping: createClient(ShippingService, mesh.to("shipping")),
+    payments,
+    shipping,
   });
   const definitions = knownDefinitions(orderSagas);
   const notificationsOf = (channel: string) => scope.use(createNotifications({ url, channel, logger, clock }));
@@ -55,6 +60,7 @@ export async function wire(chassis: Chassis<OrdersConfig>): Promise<void> {
     }),
   );
   scope.spawn((signal) => sagas.work(signal));
+  scope.spawn((signal) => followShipments({ store, shipping, clock, logger }, signal));
   const notifications = notificationsOf(orderChannel);
   const handlers = createHandlers({
     store,
@@ -62,6 +68,7 @@ export async function wire(chassis: Chassis<OrdersConfig>): Promise<void> {
     notifications,
     sagas,
     definitions: orderSagas,
+    payments,
     clock,
     logger,
   });

@@ -4,6 +4,7 @@ import type { CatalogService } from "@weft/contracts/shop/catalog/v1";
 import type { InventoryService } from "@weft/contracts/shop/inventory/v1";
 import type { PaymentService } from "@weft/contracts/shop/payments/v1";
 import type { ShippingService } from "@weft/contracts/shop/shipping/v1";
+import type { Clock } from "@weft/foundation";
 import type { StepPolicy } from "@weft/saga";
 import type { OrderStore } from "../store.js";
 
@@ -17,7 +18,7 @@ export interface Participants {
   >;
   readonly payments: Pick<
     Client<typeof PaymentService>,
-    "authorize" | "capture" | "refund" | "getPayment" | "getRefund"
+    "authorize" | "answerChallenge" | "capture" | "refund" | "getPayment" | "getRefund"
   >;
   readonly shipping: Pick<Client<typeof ShippingService>, "getQuote" | "createLabel" | "cancelLabel" | "getLabel">;
 }
@@ -25,6 +26,10 @@ export interface Participants {
 /** What the sagas are made of. */
 export interface SagaParts extends Participants {
   readonly store: OrderStore;
+  /** How long an order waits for the answer to a challenge. Default 10 min. */
+  readonly challengeMs?: number;
+  /** Default: the system's. */
+  readonly clock?: Clock;
   /** How steps are tried; default {@link patientPolicy}. */
   readonly policy?: StepPolicy;
 }

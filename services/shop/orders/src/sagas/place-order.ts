@@ -2,7 +2,6 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { ReservationState } from "@weft/contracts/shop/inventory/v1";
 import {
   AuthorizedSchema,
-  CartReadSchema,
   LabelledSchema,
   type PlaceOrderInput,
   PlaceOrderInputSchema,
@@ -10,11 +9,13 @@ import {
   QuoteSchema,
   ReservedSchema,
 } from "@weft/contracts/shop/orders/saga/v1";
-import { PaymentState } from "@weft/contracts/shop/payments/v1";
+import { PaymentRefusedDetailSchema, PaymentState, RefusalReason } from "@weft/contracts/shop/payments/v1";
 import { LabelState, ShippingSpeed } from "@weft/contracts/shop/shipping/v1";
+import { systemClock } from "@weft/foundation";
 import { type Answer, saga } from "@weft/saga";
 import { priceItems, totalOf } from "../domain.js";
 import { cameToNothing, confirmed, priced } from "../order-life.js";
+import { challengePolicy, createChallengeDesk } from "./challenge.js";
 import { locked } from "./locked.js";
 import { patientPolicy, type SagaParts } from "./participants.js";
 import { refusalOf, refusedStep } from "./refusal-of.js";
@@ -22,18 +23,35 @@ import { refusalOf, refusedStep } from "./refusal-of.js";
 /**
  * Carries an order out. Its id is the order's.
  *
- *   open → cart → quote → price → reserve → authorize → label → CAPTURE → commit → confirm → clear-cart
- *    ▲                               │          │         │        │
- *    └─ refused or cancelled ◀─ release ◀── let go ◀── cancel ◀────┘ refused
+ *   open → quote → price → reserve → authorize → challenge → label → CAPTURE → commit → confirm → clear-cart
+ *    ▲                        │          │           │          │        │
+ *    └─ refused or cancelled ◀─ release ◀── let go ◀─┴─ cancel ◀┴────────┘ refused
  *
+ * `quote` reads the cart, the prices and the ways to send it. `challenge` waits for the cardholder, where the card's bank wants to hear from them.
  * The stock is committed before the order is confirmed, so that a cancellation of a confirmed order finds it committed.
  */
 export function definePlaceOrder(parts: SagaParts) {
   const { store, cart, catalog, inventory, payments, shipping } = parts;
   const policy = { ...patientPolicy, ...parts.policy };
+  const { challengeMs = 600_000, clock = systemClock } = parts;
+  const challenges = createChallengeDesk({ store, payments, challengeMs, clock });
 
-  const quote = async (input: PlaceOrderInput, items: readonly Item[], signal: AbortSignal): Promise<QuoteInit> => {
+  /** What is bought: what was asked for, or what is in the cart. */
+  const pick = async ({ cart: choice, items }: PlaceOrderInput, signal: AbortSignal): Promise<Picked> => {
+    if (choice === undefined) return { items, version: 0n };
+    const { cart: found } = await cart.getCart({}, { signal });
+    if (found === undefined || found.items.length === 0)
+      throw refusedStep(Code.FailedPrecondition, { reason: "cart-empty", message: "the cart is empty" });
+    if (choice.version !== 0n && choice.version !== found.version) {
+      const message = `cart_version ${choice.version}: the cart has version ${found.version}`;
+      throw refusedStep(Code.FailedPrecondition, { reason: "cart-changed", message });
+    }
+    return found;
+  };
+
+  const quote = async (input: PlaceOrderInput, signal: AbortSignal): Promise<QuoteInit> => {
     const { currency, delivery } = input;
+    const { items, version: cartVersion } = await pick(input, signal);
     const { products } = await catalog.batchGetProducts(
       { productIds: items.map((item) => item.productId) },
       { signal },
@@ -58,6 +76,7 @@ export function definePlaceOrder(parts: SagaParts) {
       shippingMinorUnits,
       totalMinorUnits: totalOf({ lines: lines.value.lines, shipping: shippingMinorUnits }),
       weightGrams,
+      cartVersion,
     };
   };
 
@@ -70,34 +89,15 @@ export function definePlaceOrder(parts: SagaParts) {
         await store.save(tx, cameToNothing(order, refusalOf(call.failure)));
       },
     })
-    .step("cart", {
-      result: CartReadSchema,
-      policy,
-      run: async ({ input, signal }) => {
-        const { cart: choice, items } = input;
-        if (choice === undefined) return { items };
-        const { cart: found } = await cart.getCart({}, { signal });
-        if (found === undefined || found.items.length === 0)
-          throw refusedStep(Code.FailedPrecondition, { reason: "cart-empty", message: "the cart is empty" });
-        if (choice.version !== 0n && choice.version !== found.version) {
-          const message = `cart_version ${choice.version}: the cart has version ${found.version}`;
-          throw refusedStep(Code.FailedPrecondition, { reason: "cart-changed", message });
-        }
-        return {
-          items: found.items.map(({ productId, quantity }) => ({ productId, quantity })),
-          version: found.version,
-        };
-      },
-    })
     .step("quote", {
       result: QuoteSchema,
       policy,
-      run: ({ input, results, signal }) => quote(input, results.cart.items, signal),
+      run: ({ input, signal }) => quote(input, signal),
     })
     .local("price", {
       run: async (tx, { sagaId, results }) => {
         const order = await locked(store, tx, sagaId);
-        const items = results.cart.items.map(({ productId, quantity }) => ({ productId, quantity }));
+        const items = itemsOf(results.quote);
         await store.save(tx, priced(order, items, fromQuote(results.quote)));
       },
     })
@@ -105,8 +105,8 @@ export function definePlaceOrder(parts: SagaParts) {
       result: ReservedSchema,
       policy,
       run: async ({ key, results, signal }) => {
-        const lines = results.cart.items.map(({ productId, quantity }) => ({ productId, quantity }));
-        const { reservation } = await inventory.reserve({ idempotencyKey: key, lines }, { signal });
+        const lines = itemsOf(results.quote);
+        const { reservation } = await inventory.reserve({ idempotencyKey: key, lines: [...lines] }, { signal });
         return { reservationId: given(reservation).reservationId };
       },
       ask: async ({ key, signal }) => {
@@ -124,8 +124,15 @@ export function definePlaceOrder(parts: SagaParts) {
       run: async ({ key, sagaId, input, results, signal }) => {
         const amount = { minorUnits: results.quote.totalMinorUnits, currency: input.currency };
         const request = { idempotencyKey: key, token: input.paymentToken, amount, reference: sagaId };
-        const { payment } = await payments.authorize(request, { signal });
-        return { paymentId: given(payment).paymentId };
+        try {
+          const { payment } = await payments.authorize(request, { signal });
+          return { paymentId: given(payment).paymentId };
+        } catch (error) {
+          const [detail] = ConnectError.from(error).findDetails(PaymentRefusedDetailSchema);
+          if (detail?.reason !== RefusalReason.CHALLENGE_REQUIRED) throw error;
+          // Nothing is held so far, and the payment stands: to be undone if the order comes to nothing.
+          return { paymentId: detail.paymentId, challenged: true };
+        }
       },
       ask: async ({ key, signal }) => {
         const reply = await found(payments.getPayment({ authorizeKey: key }, { signal }));
@@ -134,16 +141,25 @@ export function definePlaceOrder(parts: SagaParts) {
         switch (state) {
           case PaymentState.AUTHORIZED:
             return { t: "found", result: { paymentId } };
+          case PaymentState.CHALLENGE_REQUIRED:
+            return { t: "found", result: { paymentId, challenged: true } };
           case PaymentState.VOIDED:
             return never;
           default:
-            // Declined, challenged or not known there either: sent again, it says which.
+            // Declined or not known there either: sent again, it says which.
             return absent;
         }
       },
       // A refund of everything undoes a payment whatever its state: one that is held is let go, and a key that was never used is forbidden.
       compensate: ({ key, stepKey, signal }) =>
         payments.refund({ idempotencyKey: key, authorizeKey: stepKey }, { signal }),
+    })
+    .step("challenge", {
+      policy: { ...policy, ...challengePolicy },
+      run: async ({ sagaId, results, signal }) => {
+        const { paymentId, challenged } = results.authorize;
+        if (challenged) await challenges.settled({ orderId: sagaId, paymentId, signal });
+      },
     })
     .step("label", {
       result: LabelledSchema,
@@ -209,7 +225,7 @@ export function definePlaceOrder(parts: SagaParts) {
       policy,
       run: async ({ key, input, results, signal }) => {
         if (input.cart === undefined) return;
-        const request = { idempotencyKey: key, expectedVersion: results.cart.version };
+        const request = { idempotencyKey: key, expectedVersion: results.quote.cartVersion };
         await cart.clearCart(request, { signal }).catch((error: unknown) => {
           // Somebody goes on shopping: what is in the cart now is theirs.
           if (ConnectError.from(error).code !== Code.FailedPrecondition) throw error;
@@ -223,12 +239,22 @@ interface Item {
   readonly quantity: number;
 }
 
-type QuoteInit = Pick<Quote, "shippingMinorUnits" | "totalMinorUnits" | "weightGrams"> & {
+interface Picked {
+  readonly items: readonly Item[];
+  /** Of the cart; 0 without one. */
+  readonly version: bigint;
+}
+
+type QuoteInit = Pick<Quote, "shippingMinorUnits" | "totalMinorUnits" | "weightGrams" | "cartVersion"> & {
   readonly lines: (Item & { readonly name: string; readonly unitMinorUnits: bigint })[];
 };
 
 const absent: Answer<never> = { t: "absent" };
 const never: Answer<never> = { t: "never" };
+
+function itemsOf(quote: Quote): readonly Item[] {
+  return quote.lines.map(({ productId, quantity }) => ({ productId, quantity }));
+}
 
 function fromQuote(quote: Quote) {
   return {

@@ -30,6 +30,7 @@ export function refusalOf(failure: SagaFailure): Refusal | undefined {
     case "reserve":
       return outOfStock(error) ?? refusal("invalid", error.rawMessage);
     case "authorize":
+    case "challenge":
     case "capture":
       return refusal(paymentReason(error), error.rawMessage);
     case "label":
@@ -58,8 +59,6 @@ function paymentReason(error: ConnectError): RefusalReason {
       return "card-declined";
     case PaymentReason.INSUFFICIENT_FUNDS:
       return "insufficient-funds";
-    case PaymentReason.CHALLENGE_REQUIRED:
-      return "challenge-required";
     default:
       return "payment-refused";
   }

@@ -59,6 +59,9 @@ interface Label {
   state: LabelState;
 }
 
+/** The right answer to the question of a challenged card's bank. */
+export const rightAnswer = "it is me";
+
 /** Tokens of cards, by how their bank behaves. */
 export const cards = {
   good: "card-good",
@@ -72,7 +75,6 @@ export const cards = {
 const declines: Readonly<Record<string, RefusalReason>> = {
   [cards.declined]: RefusalReason.CARD_DECLINED,
   [cards.poor]: RefusalReason.INSUFFICIENT_FUNDS,
-  [cards.challenged]: RefusalReason.CHALLENGE_REQUIRED,
 };
 
 /** All services that take part in an order, in memory, as their contracts promise: keys are remembered, undone ones refused for ever. */
@@ -288,7 +290,7 @@ export class FakeShop {
 
   #payments(): Pick<
     ServiceImpl<typeof PaymentService>,
-    "authorize" | "capture" | "refund" | "getPayment" | "getRefund"
+    "authorize" | "answerChallenge" | "capture" | "refund" | "getPayment" | "getRefund"
   > {
     const find = (name: { readonly paymentId: string; readonly authorizeKey: string }): Payment | "forbidden" => {
       const known =
@@ -298,12 +300,20 @@ export class FakeShop {
       if (known === undefined) throw new ConnectError("no such payment", Code.NotFound);
       return known;
     };
-    const toMessage = ({ paymentId, state }: Payment): Init<typeof PaymentSchema> => ({ paymentId, state });
+    const toMessage = ({ paymentId, state }: Payment): Init<typeof PaymentSchema> => ({
+      paymentId,
+      state,
+      challengePrompt: state === PaymentState.CHALLENGE_REQUIRED ? "Who is it?" : "",
+    });
+    const challengeOf = ({ paymentId }: Payment): ConnectError =>
+      refusedPayment(RefusalReason.CHALLENGE_REQUIRED, paymentId);
     return {
       authorize: ({ idempotencyKey, token, amount }) =>
         this.#through("authorize", () => {
           const known = this.payments.get(idempotencyKey);
           if (known === "forbidden" || known?.state === PaymentState.VOIDED) throw refusedPayment(RefusalReason.UNDONE);
+          if (known?.state === PaymentState.CHALLENGE_REQUIRED) throw challengeOf(known);
+          if (known?.state === PaymentState.DECLINED) throw refusedPayment(RefusalReason.CHALLENGE_FAILED);
           if (known !== undefined) return { payment: toMessage(known) };
           if (token === "card-of-another") throw new ConnectError("token does not exist", Code.NotFound);
           const decline = declines[token];
@@ -311,11 +321,22 @@ export class FakeShop {
           const payment: Payment = {
             paymentId: `${token}/${crypto.randomUUID()}`,
             amount: amount?.minorUnits ?? 0n,
-            state: PaymentState.AUTHORIZED,
+            state: token === cards.challenged ? PaymentState.CHALLENGE_REQUIRED : PaymentState.AUTHORIZED,
             captured: 0n,
             refunded: 0n,
           };
           this.payments.set(idempotencyKey, payment);
+          if (payment.state === PaymentState.CHALLENGE_REQUIRED) throw challengeOf(payment);
+          return { payment: toMessage(payment) };
+        }),
+      answerChallenge: (request) =>
+        this.#through("answerChallenge", () => {
+          const payment = find(request);
+          if (payment === "forbidden" || payment.state === PaymentState.VOIDED)
+            throw refusedPayment(RefusalReason.UNDONE);
+          if (payment.state === PaymentState.CHALLENGE_REQUIRED)
+            payment.state = request.answer === rightAnswer ? PaymentState.AUTHORIZED : PaymentState.DECLINED;
+          if (payment.state === PaymentState.DECLINED) throw refusedPayment(RefusalReason.CHALLENGE_FAILED);
           return { payment: toMessage(payment) };
         }),
       capture: (request) =>
@@ -403,9 +424,9 @@ export class FakeShop {
   }
 }
 
-function refusedPayment(reason: RefusalReason): ConnectError {
+function refusedPayment(reason: RefusalReason, paymentId = ""): ConnectError {
   return new ConnectError(`refused: ${RefusalReason[reason]}`, Code.FailedPrecondition, undefined, [
-    { desc: PaymentRefusedDetailSchema, value: { reason } },
+    { desc: PaymentRefusedDetailSchema, value: { reason, paymentId } },
   ]);
 }
 

@@ -17,6 +17,7 @@ import { startTestDatabase, type TestPostgres } from "@weft/store/testing";
 import { createHandlers } from "../handlers.js";
 import { migrations } from "../migrations.js";
 import { defineOrderSagas, knownDefinitions } from "../sagas/definitions.js";
+import { followShipments } from "../shipments.js";
 import { createOrderStore, orderChannel } from "../store.js";
 import { cards, FakeShop } from "./fake-shop.js";
 
@@ -33,6 +34,8 @@ export interface Fixture extends AsyncDisposable {
   readonly database: Database;
   readonly shop: FakeShop;
   startReplica(): Replica;
+  /** Makes it time to look up every shipment that is followed. */
+  lookNow(): Promise<void>;
   /** Waits until every saga has ended. */
   atRest(): Promise<void>;
 }
@@ -45,7 +48,7 @@ const hasty: StepPolicy = {
 };
 
 export async function startFixture(
-  options: { readonly server?: TestPostgres; readonly policy?: StepPolicy } = {},
+  options: { readonly server?: TestPostgres; readonly policy?: StepPolicy; readonly challengeMs?: number } = {},
 ): Promise<Fixture> {
   const home = await startTestDatabase(options.server === undefined ? {} : { server: options.server });
   const shop = new FakeShop();
@@ -57,7 +60,13 @@ export async function startFixture(
     const scope = new Scope();
     const own = scope.use(createDatabase({ url: home.url }));
     const store = createOrderStore(own);
-    const orderSagas = defineOrderSagas({ ...shop.participants, store, policy: { ...hasty, ...options.policy } });
+    const { challengeMs = 600_000 } = options;
+    const orderSagas = defineOrderSagas({
+      ...shop.participants,
+      store,
+      challengeMs,
+      policy: { ...hasty, ...options.policy },
+    });
     const listen = (channel: string) => scope.use(createNotifications({ url: home.url, channel }));
     const sagas = scope.use(
       createSagas({
@@ -70,12 +79,16 @@ export async function startFixture(
     );
     const working = new AbortController();
     scope.spawn(() => sagas.work(working.signal));
+    const { shipping } = shop.participants;
+    const followed = { store, shipping, clock: systemClock, logger: silentLogger, everyMs: 50 };
+    scope.spawn(() => followShipments(followed, working.signal));
     const handlers = createHandlers({
       store,
       idempotency: createIdempotency({ database: own, dataKey: createDataKey(new Uint8Array(32)) }),
       notifications: listen(orderChannel),
       sagas,
       definitions: orderSagas,
+      payments: shop.participants.payments,
       clock: systemClock,
       logger: silentLogger,
     });
@@ -106,6 +119,9 @@ export async function startFixture(
     database,
     shop,
     startReplica,
+    async lookNow() {
+      await database.query("UPDATE orders SET look_time = now() WHERE look_time IS NOT NULL");
+    },
     async atRest() {
       await eventually(
         async () =>

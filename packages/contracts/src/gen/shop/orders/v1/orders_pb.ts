@@ -21,7 +21,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file shop/orders/v1/orders.proto.
  */
 export const file_shop_orders_v1_orders: GenFile = /*@__PURE__*/
-  fileDesc("ChtzaG9wL29yZGVycy92MS9vcmRlcnMucHJvdG8SDnNob3Aub3JkZXJzLnYxIoMBCgxPcmRlclJlZnVzYWwSMgoGcmVhc29uGAEgASgOMiIuc2hvcC5vcmRlcnMudjEuT3JkZXJSZWZ1c2FsUmVhc29uEg8KB21lc3NhZ2UYAiABKAkSLgoJc2hvcnRhZ2VzGAMgAygLMhsuc2hvcC5pbnZlbnRvcnkudjEuU2hvcnRhZ2UiVQoST3JkZXJSZWZ1c2VkRGV0YWlsEhAKCG9yZGVyX2lkGAEgASgJEi0KB3JlZnVzYWwYAiABKAsyHC5zaG9wLm9yZGVycy52MS5PcmRlclJlZnVzYWwiMQoJT3JkZXJJdGVtEhIKCnByb2R1Y3RfaWQYASABKAkSEAoIcXVhbnRpdHkYAiABKAUilAEKCU9yZGVyTGluZRISCgpwcm9kdWN0X2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEAoIcXVhbnRpdHkYAyABKAUSKAoKdW5pdF9wcmljZRgEIAEoCzIULnNob3AubW9uZXkudjEuTW9uZXkSKQoLdG90YWxfcHJpY2UYBSABKAsyFC5zaG9wLm1vbmV5LnYxLk1vbmV5IuwDCgVPcmRlchIQCghvcmRlcl9pZBgBIAEoCRIpCgVzdGF0ZRgCIAEoDjIaLnNob3Aub3JkZXJzLnYxLk9yZGVyU3RhdGUSKAoFbGluZXMYAyADKAsyGS5zaG9wLm9yZGVycy52MS5PcmRlckxpbmUSKQoLdG90YWxfcHJpY2UYBCABKAsyFC5zaG9wLm1vbmV5LnYxLk1vbmV5EhYKDnJlc2VydmF0aW9uX2lkGAUgASgJEi8KC2NyZWF0ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdmVyc2lvbhgIIAEoAxIsCg5zaGlwcGluZ19wcmljZRgJIAEoCzIULnNob3AubW9uZXkudjEuTW9uZXkSLAoOcmVmdW5kZWRfcHJpY2UYCiABKAsyFC5zaG9wLm1vbmV5LnYxLk1vbmV5EhUKDXRyYWNraW5nX2NvZGUYCyABKAkSLQoHcmVmdXNhbBgMIAEoCzIcLnNob3Aub3JkZXJzLnYxLk9yZGVyUmVmdXNhbBISCgpwYXltZW50X2lkGA0gASgJEhAKCGxhYmVsX2lkGA4gASgJImYKCERlbGl2ZXJ5EioKB2FkZHJlc3MYASABKAsyGS5zaG9wLnNoaXBwaW5nLnYxLkFkZHJlc3MSLgoFc3BlZWQYAiABKA4yHy5zaG9wLnNoaXBwaW5nLnYxLlNoaXBwaW5nU3BlZWQiqwEKEVBsYWNlT3JkZXJSZXF1ZXN0EhcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCRIoCgVpdGVtcxgCIAMoCzIZLnNob3Aub3JkZXJzLnYxLk9yZGVySXRlbRIQCghjdXJyZW5jeRgDIAEoCRIVCg1wYXltZW50X3Rva2VuGAQgASgJEioKCGRlbGl2ZXJ5GAUgASgLMhguc2hvcC5vcmRlcnMudjEuRGVsaXZlcnkiOgoSUGxhY2VPcmRlclJlc3BvbnNlEiQKBW9yZGVyGAEgASgLMhUuc2hvcC5vcmRlcnMudjEuT3JkZXIilQEKD0NoZWNrb3V0UmVxdWVzdBIXCg9pZGVtcG90ZW5jeV9rZXkYASABKAkSFAoMY2FydF92ZXJzaW9uGAIgASgDEhAKCGN1cnJlbmN5GAMgASgJEhUKDXBheW1lbnRfdG9rZW4YBCABKAkSKgoIZGVsaXZlcnkYBSABKAsyGC5zaG9wLm9yZGVycy52MS5EZWxpdmVyeSI4ChBDaGVja291dFJlc3BvbnNlEiQKBW9yZGVyGAEgASgLMhUuc2hvcC5vcmRlcnMudjEuT3JkZXIiPwoSQ2FuY2VsT3JkZXJSZXF1ZXN0EhcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCSI7ChNDYW5jZWxPcmRlclJlc3BvbnNlEiQKBW9yZGVyGAEgASgLMhUuc2hvcC5vcmRlcnMudjEuT3JkZXIiZQoSUmVmdW5kT3JkZXJSZXF1ZXN0EhcKD2lkZW1wb3RlbmN5X2tleRgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRIkCgZhbW91bnQYAyABKAsyFC5zaG9wLm1vbmV5LnYxLk1vbmV5IqUBChNSZWZ1bmRPcmRlclJlc3BvbnNlEhEKCXJlZnVuZF9pZBgBIAEoCRIkCgZhbW91bnQYAiABKAsyFC5zaG9wLm1vbmV5LnYxLk1vbmV5Ei8KBXN0YXRlGAMgASgOMiAuc2hvcC5vcmRlcnMudjEuT3JkZXJSZWZ1bmRTdGF0ZRIkCgVvcmRlchgEIAEoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyIiMKD0dldE9yZGVyUmVxdWVzdBIQCghvcmRlcl9pZBgBIAEoCSI4ChBHZXRPcmRlclJlc3BvbnNlEiQKBW9yZGVyGAEgASgLMhUuc2hvcC5vcmRlcnMudjEuT3JkZXIiOgoRTGlzdE9yZGVyc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiVAoSTGlzdE9yZGVyc1Jlc3BvbnNlEiUKBm9yZGVycxgBIAMoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIlChFXYXRjaE9yZGVyUmVxdWVzdBIQCghvcmRlcl9pZBgBIAEoCSI6ChJXYXRjaE9yZGVyUmVzcG9uc2USJAoFb3JkZXIYASABKAsyFS5zaG9wLm9yZGVycy52MS5PcmRlcirqAQoKT3JkZXJTdGF0ZRIbChdPUkRFUl9TVEFURV9VTlNQRUNJRklFRBAAEhYKEk9SREVSX1NUQVRFX1BMQUNFRBABEhkKFU9SREVSX1NUQVRFX0NBTkNFTExFRBACEhkKFU9SREVSX1NUQVRFX0NPTkZJUk1FRBADEhcKE09SREVSX1NUQVRFX1JFRlVTRUQQBBIaChZPUkRFUl9TVEFURV9DQU5DRUxMSU5HEAUSIgoeT1JERVJfU1RBVEVfUEFSVElBTExZX1JFRlVOREVEEAYSGAoUT1JERVJfU1RBVEVfUkVGVU5ERUQQByrLAwoST3JkZXJSZWZ1c2FsUmVhc29uEiQKIE9SREVSX1JFRlVTQUxfUkVBU09OX1VOU1BFQ0lGSUVEEAASIAocT1JERVJfUkVGVVNBTF9SRUFTT05fSU5WQUxJRBABEiMKH09SREVSX1JFRlVTQUxfUkVBU09OX0NBUlRfRU1QVFkQAhIlCiFPUkRFUl9SRUZVU0FMX1JFQVNPTl9DQVJUX0NIQU5HRUQQAxIlCiFPUkRFUl9SRUZVU0FMX1JFQVNPTl9PVVRfT0ZfU1RPQ0sQBBIoCiRPUkRFUl9SRUZVU0FMX1JFQVNPTl9OT1RfREVMSVZFUkFCTEUQBRImCiJPUkRFUl9SRUZVU0FMX1JFQVNPTl9DQVJEX0RFQ0xJTkVEEAYSKwonT1JERVJfUkVGVVNBTF9SRUFTT05fSU5TVUZGSUNJRU5UX0ZVTkRTEAcSKwonT1JERVJfUkVGVVNBTF9SRUFTT05fQ0hBTExFTkdFX1JFUVVJUkVEEAgSKAokT1JERVJfUkVGVVNBTF9SRUFTT05fUEFZTUVOVF9SRUZVU0VEEAkSJAogT1JERVJfUkVGVVNBTF9SRUFTT05fVU5BVkFJTEFCTEUQCipzChBPcmRlclJlZnVuZFN0YXRlEiIKHk9SREVSX1JFRlVORF9TVEFURV9VTlNQRUNJRklFRBAAEh4KGk9SREVSX1JFRlVORF9TVEFURV9QRU5ESU5HEAESGwoXT1JERVJfUkVGVU5EX1NUQVRFX0RPTkUQAjKKBgoMT3JkZXJTZXJ2aWNlEmwKClBsYWNlT3JkZXISIS5zaG9wLm9yZGVycy52MS5QbGFjZU9yZGVyUmVxdWVzdBoiLnNob3Aub3JkZXJzLnYxLlBsYWNlT3JkZXJSZXNwb25zZSIXkAICqLsYArK7GAxvcmRlcnMud3JpdGUSZgoIQ2hlY2tvdXQSHy5zaG9wLm9yZGVycy52MS5DaGVja291dFJlcXVlc3QaIC5zaG9wLm9yZGVycy52MS5DaGVja291dFJlc3BvbnNlIheQAgKouxgCsrsYDG9yZGVycy53cml0ZRJvCgtDYW5jZWxPcmRlchIiLnNob3Aub3JkZXJzLnYxLkNhbmNlbE9yZGVyUmVxdWVzdBojLnNob3Aub3JkZXJzLnYxLkNhbmNlbE9yZGVyUmVzcG9uc2UiF5ACAqi7GAKyuxgMb3JkZXJzLndyaXRlEnAKC1JlZnVuZE9yZGVyEiIuc2hvcC5vcmRlcnMudjEuUmVmdW5kT3JkZXJSZXF1ZXN0GiMuc2hvcC5vcmRlcnMudjEuUmVmdW5kT3JkZXJSZXNwb25zZSIYkAICqLsYArK7GA1vcmRlcnMucmVmdW5kEmUKCEdldE9yZGVyEh8uc2hvcC5vcmRlcnMudjEuR2V0T3JkZXJSZXF1ZXN0GiAuc2hvcC5vcmRlcnMudjEuR2V0T3JkZXJSZXNwb25zZSIWkAIBqLsYArK7GAtvcmRlcnMucmVhZBJrCgpMaXN0T3JkZXJzEiEuc2hvcC5vcmRlcnMudjEuTGlzdE9yZGVyc1JlcXVlc3QaIi5zaG9wLm9yZGVycy52MS5MaXN0T3JkZXJzUmVzcG9uc2UiFpACAai7GAKyuxgLb3JkZXJzLnJlYWQSbQoKV2F0Y2hPcmRlchIhLnNob3Aub3JkZXJzLnYxLldhdGNoT3JkZXJSZXF1ZXN0GiIuc2hvcC5vcmRlcnMudjEuV2F0Y2hPcmRlclJlc3BvbnNlIhaQAgGouxgCsrsYC29yZGVycy5yZWFkMAFiBnByb3RvMw", [file_google_protobuf_timestamp, file_shop_inventory_v1_inventory, file_shop_money_v1_money, file_shop_shipping_v1_shipping, file_weft_options_v1_options]);
+  fileDesc("ChtzaG9wL29yZGVycy92MS9vcmRlcnMucHJvdG8SDnNob3Aub3JkZXJzLnYxIoMBCgxPcmRlclJlZnVzYWwSMgoGcmVhc29uGAEgASgOMiIuc2hvcC5vcmRlcnMudjEuT3JkZXJSZWZ1c2FsUmVhc29uEg8KB21lc3NhZ2UYAiABKAkSLgoJc2hvcnRhZ2VzGAMgAygLMhsuc2hvcC5pbnZlbnRvcnkudjEuU2hvcnRhZ2UiVQoST3JkZXJSZWZ1c2VkRGV0YWlsEhAKCG9yZGVyX2lkGAEgASgJEi0KB3JlZnVzYWwYAiABKAsyHC5zaG9wLm9yZGVycy52MS5PcmRlclJlZnVzYWwiMQoJT3JkZXJJdGVtEhIKCnByb2R1Y3RfaWQYASABKAkSEAoIcXVhbnRpdHkYAiABKAUilAEKCU9yZGVyTGluZRISCgpwcm9kdWN0X2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEAoIcXVhbnRpdHkYAyABKAUSKAoKdW5pdF9wcmljZRgEIAEoCzIULnNob3AubW9uZXkudjEuTW9uZXkSKQoLdG90YWxfcHJpY2UYBSABKAsyFC5zaG9wLm1vbmV5LnYxLk1vbmV5IlEKDk9yZGVyQ2hhbGxlbmdlEg4KBnByb21wdBgBIAEoCRIvCgtleHBpcmVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAizgQKBU9yZGVyEhAKCG9yZGVyX2lkGAEgASgJEikKBXN0YXRlGAIgASgOMhouc2hvcC5vcmRlcnMudjEuT3JkZXJTdGF0ZRIoCgVsaW5lcxgDIAMoCzIZLnNob3Aub3JkZXJzLnYxLk9yZGVyTGluZRIpCgt0b3RhbF9wcmljZRgEIAEoCzIULnNob3AubW9uZXkudjEuTW9uZXkSFgoOcmVzZXJ2YXRpb25faWQYBSABKAkSLwoLY3JlYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2ZXJzaW9uGAggASgDEiwKDnNoaXBwaW5nX3ByaWNlGAkgASgLMhQuc2hvcC5tb25leS52MS5Nb25leRIsCg5yZWZ1bmRlZF9wcmljZRgKIAEoCzIULnNob3AubW9uZXkudjEuTW9uZXkSFQoNdHJhY2tpbmdfY29kZRgLIAEoCRItCgdyZWZ1c2FsGAwgASgLMhwuc2hvcC5vcmRlcnMudjEuT3JkZXJSZWZ1c2FsEhIKCnBheW1lbnRfaWQYDSABKAkSEAoIbGFiZWxfaWQYDiABKAkSMQoJY2hhbGxlbmdlGA8gASgLMh4uc2hvcC5vcmRlcnMudjEuT3JkZXJDaGFsbGVuZ2USLQoJc2hpcF90aW1lGBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJmCghEZWxpdmVyeRIqCgdhZGRyZXNzGAEgASgLMhkuc2hvcC5zaGlwcGluZy52MS5BZGRyZXNzEi4KBXNwZWVkGAIgASgOMh8uc2hvcC5zaGlwcGluZy52MS5TaGlwcGluZ1NwZWVkIqsBChFQbGFjZU9yZGVyUmVxdWVzdBIXCg9pZGVtcG90ZW5jeV9rZXkYASABKAkSKAoFaXRlbXMYAiADKAsyGS5zaG9wLm9yZGVycy52MS5PcmRlckl0ZW0SEAoIY3VycmVuY3kYAyABKAkSFQoNcGF5bWVudF90b2tlbhgEIAEoCRIqCghkZWxpdmVyeRgFIAEoCzIYLnNob3Aub3JkZXJzLnYxLkRlbGl2ZXJ5IjoKElBsYWNlT3JkZXJSZXNwb25zZRIkCgVvcmRlchgBIAEoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyIpUBCg9DaGVja291dFJlcXVlc3QSFwoPaWRlbXBvdGVuY3lfa2V5GAEgASgJEhQKDGNhcnRfdmVyc2lvbhgCIAEoAxIQCghjdXJyZW5jeRgDIAEoCRIVCg1wYXltZW50X3Rva2VuGAQgASgJEioKCGRlbGl2ZXJ5GAUgASgLMhguc2hvcC5vcmRlcnMudjEuRGVsaXZlcnkiOAoQQ2hlY2tvdXRSZXNwb25zZRIkCgVvcmRlchgBIAEoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyIlkKFkFuc3dlckNoYWxsZW5nZVJlcXVlc3QSFwoPaWRlbXBvdGVuY3lfa2V5GAEgASgJEhAKCG9yZGVyX2lkGAIgASgJEhQKBmFuc3dlchgDIAEoCUIEuLsYASI/ChdBbnN3ZXJDaGFsbGVuZ2VSZXNwb25zZRIkCgVvcmRlchgBIAEoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyIj8KEkNhbmNlbE9yZGVyUmVxdWVzdBIXCg9pZGVtcG90ZW5jeV9rZXkYASABKAkSEAoIb3JkZXJfaWQYAiABKAkiOwoTQ2FuY2VsT3JkZXJSZXNwb25zZRIkCgVvcmRlchgBIAEoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyImUKElJlZnVuZE9yZGVyUmVxdWVzdBIXCg9pZGVtcG90ZW5jeV9rZXkYASABKAkSEAoIb3JkZXJfaWQYAiABKAkSJAoGYW1vdW50GAMgASgLMhQuc2hvcC5tb25leS52MS5Nb25leSKlAQoTUmVmdW5kT3JkZXJSZXNwb25zZRIRCglyZWZ1bmRfaWQYASABKAkSJAoGYW1vdW50GAIgASgLMhQuc2hvcC5tb25leS52MS5Nb25leRIvCgVzdGF0ZRgDIAEoDjIgLnNob3Aub3JkZXJzLnYxLk9yZGVyUmVmdW5kU3RhdGUSJAoFb3JkZXIYBCABKAsyFS5zaG9wLm9yZGVycy52MS5PcmRlciIjCg9HZXRPcmRlclJlcXVlc3QSEAoIb3JkZXJfaWQYASABKAkiOAoQR2V0T3JkZXJSZXNwb25zZRIkCgVvcmRlchgBIAEoCzIVLnNob3Aub3JkZXJzLnYxLk9yZGVyIjoKEUxpc3RPcmRlcnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIlQKEkxpc3RPcmRlcnNSZXNwb25zZRIlCgZvcmRlcnMYASADKAsyFS5zaG9wLm9yZGVycy52MS5PcmRlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiJQoRV2F0Y2hPcmRlclJlcXVlc3QSEAoIb3JkZXJfaWQYASABKAkiOgoSV2F0Y2hPcmRlclJlc3BvbnNlEiQKBW9yZGVyGAEgASgLMhUuc2hvcC5vcmRlcnMudjEuT3JkZXIqpwIKCk9yZGVyU3RhdGUSGwoXT1JERVJfU1RBVEVfVU5TUEVDSUZJRUQQABIWChJPUkRFUl9TVEFURV9QTEFDRUQQARIZChVPUkRFUl9TVEFURV9DQU5DRUxMRUQQAhIZChVPUkRFUl9TVEFURV9DT05GSVJNRUQQAxIXChNPUkRFUl9TVEFURV9SRUZVU0VEEAQSGgoWT1JERVJfU1RBVEVfQ0FOQ0VMTElORxAFEiIKHk9SREVSX1NUQVRFX1BBUlRJQUxMWV9SRUZVTkRFRBAGEhgKFE9SREVSX1NUQVRFX1JFRlVOREVEEAcSIgoeT1JERVJfU1RBVEVfQVdBSVRJTkdfQ0hBTExFTkdFEAgSFwoTT1JERVJfU1RBVEVfU0hJUFBFRBAJKs0DChJPcmRlclJlZnVzYWxSZWFzb24SJAogT1JERVJfUkVGVVNBTF9SRUFTT05fVU5TUEVDSUZJRUQQABIgChxPUkRFUl9SRUZVU0FMX1JFQVNPTl9JTlZBTElEEAESIwofT1JERVJfUkVGVVNBTF9SRUFTT05fQ0FSVF9FTVBUWRACEiUKIU9SREVSX1JFRlVTQUxfUkVBU09OX0NBUlRfQ0hBTkdFRBADEiUKIU9SREVSX1JFRlVTQUxfUkVBU09OX09VVF9PRl9TVE9DSxAEEigKJE9SREVSX1JFRlVTQUxfUkVBU09OX05PVF9ERUxJVkVSQUJMRRAFEiYKIk9SREVSX1JFRlVTQUxfUkVBU09OX0NBUkRfREVDTElORUQQBhIrCidPUkRFUl9SRUZVU0FMX1JFQVNPTl9JTlNVRkZJQ0lFTlRfRlVORFMQBxItCilPUkRFUl9SRUZVU0FMX1JFQVNPTl9DSEFMTEVOR0VfVU5BTlNXRVJFRBAIEigKJE9SREVSX1JFRlVTQUxfUkVBU09OX1BBWU1FTlRfUkVGVVNFRBAJEiQKIE9SREVSX1JFRlVTQUxfUkVBU09OX1VOQVZBSUxBQkxFEAoqcwoQT3JkZXJSZWZ1bmRTdGF0ZRIiCh5PUkRFUl9SRUZVTkRfU1RBVEVfVU5TUEVDSUZJRUQQABIeChpPUkRFUl9SRUZVTkRfU1RBVEVfUEVORElORxABEhsKF09SREVSX1JFRlVORF9TVEFURV9ET05FEAIyhwcKDE9yZGVyU2VydmljZRJsCgpQbGFjZU9yZGVyEiEuc2hvcC5vcmRlcnMudjEuUGxhY2VPcmRlclJlcXVlc3QaIi5zaG9wLm9yZGVycy52MS5QbGFjZU9yZGVyUmVzcG9uc2UiF5ACAqi7GAKyuxgMb3JkZXJzLndyaXRlEmYKCENoZWNrb3V0Eh8uc2hvcC5vcmRlcnMudjEuQ2hlY2tvdXRSZXF1ZXN0GiAuc2hvcC5vcmRlcnMudjEuQ2hlY2tvdXRSZXNwb25zZSIXkAICqLsYArK7GAxvcmRlcnMud3JpdGUSewoPQW5zd2VyQ2hhbGxlbmdlEiYuc2hvcC5vcmRlcnMudjEuQW5zd2VyQ2hhbGxlbmdlUmVxdWVzdBonLnNob3Aub3JkZXJzLnYxLkFuc3dlckNoYWxsZW5nZVJlc3BvbnNlIheQAgKouxgCsrsYDG9yZGVycy53cml0ZRJvCgtDYW5jZWxPcmRlchIiLnNob3Aub3JkZXJzLnYxLkNhbmNlbE9yZGVyUmVxdWVzdBojLnNob3Aub3JkZXJzLnYxLkNhbmNlbE9yZGVyUmVzcG9uc2UiF5ACAqi7GAKyuxgMb3JkZXJzLndyaXRlEnAKC1JlZnVuZE9yZGVyEiIuc2hvcC5vcmRlcnMudjEuUmVmdW5kT3JkZXJSZXF1ZXN0GiMuc2hvcC5vcmRlcnMudjEuUmVmdW5kT3JkZXJSZXNwb25zZSIYkAICqLsYArK7GA1vcmRlcnMucmVmdW5kEmUKCEdldE9yZGVyEh8uc2hvcC5vcmRlcnMudjEuR2V0T3JkZXJSZXF1ZXN0GiAuc2hvcC5vcmRlcnMudjEuR2V0T3JkZXJSZXNwb25zZSIWkAIBqLsYArK7GAtvcmRlcnMucmVhZBJrCgpMaXN0T3JkZXJzEiEuc2hvcC5vcmRlcnMudjEuTGlzdE9yZGVyc1JlcXVlc3QaIi5zaG9wLm9yZGVycy52MS5MaXN0T3JkZXJzUmVzcG9uc2UiFpACAai7GAKyuxgLb3JkZXJzLnJlYWQSbQoKV2F0Y2hPcmRlchIhLnNob3Aub3JkZXJzLnYxLldhdGNoT3JkZXJSZXF1ZXN0GiIuc2hvcC5vcmRlcnMudjEuV2F0Y2hPcmRlclJlc3BvbnNlIhaQAgGouxgCsrsYC29yZGVycy5yZWFkMAFiBnByb3RvMw", [file_google_protobuf_timestamp, file_shop_inventory_v1_inventory, file_shop_money_v1_money, file_shop_shipping_v1_shipping, file_weft_options_v1_options]);
 
 /**
  * OrderRefusal is why an order came to nothing.
@@ -164,6 +164,34 @@ export const OrderLineSchema: GenMessage<OrderLine> = /*@__PURE__*/
   messageDesc(file_shop_orders_v1_orders, 3);
 
 /**
+ * OrderChallenge is what the card's bank wants to hear from its owner before it holds the money.
+ *
+ * @generated from message shop.orders.v1.OrderChallenge
+ */
+export type OrderChallenge = Message<"shop.orders.v1.OrderChallenge"> & {
+  /**
+   * What the bank asks.
+   *
+   * @generated from field: string prompt = 1;
+   */
+  prompt: string;
+
+  /**
+   * Until when the answer is waited for; then the order is refused.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 2;
+   */
+  expireTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message shop.orders.v1.OrderChallenge.
+ * Use `create(OrderChallengeSchema)` to create a new message.
+ */
+export const OrderChallengeSchema: GenMessage<OrderChallenge> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_orders, 4);
+
+/**
  * Order is what somebody bought.
  *
  * @generated from message shop.orders.v1.Order
@@ -266,6 +294,20 @@ export type Order = Message<"shop.orders.v1.Order"> & {
    * @generated from field: string label_id = 14;
    */
   labelId: string;
+
+  /**
+   * What is asked of the cardholder; unset unless it is AWAITING_CHALLENGE.
+   *
+   * @generated from field: shop.orders.v1.OrderChallenge challenge = 15;
+   */
+  challenge?: OrderChallenge | undefined;
+
+  /**
+   * When it was seen that the carrier has got it; unset until then. Stays when the order is refunded later.
+   *
+   * @generated from field: google.protobuf.Timestamp ship_time = 16;
+   */
+  shipTime?: Timestamp | undefined;
 };
 
 /**
@@ -273,7 +315,7 @@ export type Order = Message<"shop.orders.v1.Order"> & {
  * Use `create(OrderSchema)` to create a new message.
  */
 export const OrderSchema: GenMessage<Order> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 4);
+  messageDesc(file_shop_orders_v1_orders, 5);
 
 /**
  * Delivery is how an order gets where it goes.
@@ -301,7 +343,7 @@ export type Delivery = Message<"shop.orders.v1.Delivery"> & {
  * Use `create(DeliverySchema)` to create a new message.
  */
 export const DeliverySchema: GenMessage<Delivery> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 5);
+  messageDesc(file_shop_orders_v1_orders, 6);
 
 /**
  * @generated from message shop.orders.v1.PlaceOrderRequest
@@ -349,14 +391,14 @@ export type PlaceOrderRequest = Message<"shop.orders.v1.PlaceOrderRequest"> & {
  * Use `create(PlaceOrderRequestSchema)` to create a new message.
  */
 export const PlaceOrderRequestSchema: GenMessage<PlaceOrderRequest> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 6);
+  messageDesc(file_shop_orders_v1_orders, 7);
 
 /**
  * @generated from message shop.orders.v1.PlaceOrderResponse
  */
 export type PlaceOrderResponse = Message<"shop.orders.v1.PlaceOrderResponse"> & {
   /**
-   * The order: CONFIRMED, or PLACED when its outcome was not known in time.
+   * The order: CONFIRMED, AWAITING_CHALLENGE when the card's bank asks something first, or PLACED when its outcome was not known in time.
    *
    * @generated from field: shop.orders.v1.Order order = 1;
    */
@@ -368,7 +410,7 @@ export type PlaceOrderResponse = Message<"shop.orders.v1.PlaceOrderResponse"> & 
  * Use `create(PlaceOrderResponseSchema)` to create a new message.
  */
 export const PlaceOrderResponseSchema: GenMessage<PlaceOrderResponse> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 7);
+  messageDesc(file_shop_orders_v1_orders, 8);
 
 /**
  * @generated from message shop.orders.v1.CheckoutRequest
@@ -415,14 +457,14 @@ export type CheckoutRequest = Message<"shop.orders.v1.CheckoutRequest"> & {
  * Use `create(CheckoutRequestSchema)` to create a new message.
  */
 export const CheckoutRequestSchema: GenMessage<CheckoutRequest> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 8);
+  messageDesc(file_shop_orders_v1_orders, 9);
 
 /**
  * @generated from message shop.orders.v1.CheckoutResponse
  */
 export type CheckoutResponse = Message<"shop.orders.v1.CheckoutResponse"> & {
   /**
-   * The order: CONFIRMED, or PLACED when its outcome was not known in time.
+   * The order: CONFIRMED, AWAITING_CHALLENGE when the card's bank asks something first, or PLACED when its outcome was not known in time.
    *
    * @generated from field: shop.orders.v1.Order order = 1;
    */
@@ -434,7 +476,59 @@ export type CheckoutResponse = Message<"shop.orders.v1.CheckoutResponse"> & {
  * Use `create(CheckoutResponseSchema)` to create a new message.
  */
 export const CheckoutResponseSchema: GenMessage<CheckoutResponse> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 9);
+  messageDesc(file_shop_orders_v1_orders, 10);
+
+/**
+ * @generated from message shop.orders.v1.AnswerChallengeRequest
+ */
+export type AnswerChallengeRequest = Message<"shop.orders.v1.AnswerChallengeRequest"> & {
+  /**
+   * Names this request. 1 to 128 characters.
+   *
+   * @generated from field: string idempotency_key = 1;
+   */
+  idempotencyKey: string;
+
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 2;
+   */
+  orderId: string;
+
+  /**
+   * What the cardholder answered: 1 to 200 characters.
+   *
+   * @generated from field: string answer = 3;
+   */
+  answer: string;
+};
+
+/**
+ * Describes the message shop.orders.v1.AnswerChallengeRequest.
+ * Use `create(AnswerChallengeRequestSchema)` to create a new message.
+ */
+export const AnswerChallengeRequestSchema: GenMessage<AnswerChallengeRequest> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_orders, 11);
+
+/**
+ * @generated from message shop.orders.v1.AnswerChallengeResponse
+ */
+export type AnswerChallengeResponse = Message<"shop.orders.v1.AnswerChallengeResponse"> & {
+  /**
+   * The order: CONFIRMED, or PLACED when its outcome was not known in time.
+   *
+   * @generated from field: shop.orders.v1.Order order = 1;
+   */
+  order?: Order | undefined;
+};
+
+/**
+ * Describes the message shop.orders.v1.AnswerChallengeResponse.
+ * Use `create(AnswerChallengeResponseSchema)` to create a new message.
+ */
+export const AnswerChallengeResponseSchema: GenMessage<AnswerChallengeResponse> = /*@__PURE__*/
+  messageDesc(file_shop_orders_v1_orders, 12);
 
 /**
  * @generated from message shop.orders.v1.CancelOrderRequest
@@ -460,7 +554,7 @@ export type CancelOrderRequest = Message<"shop.orders.v1.CancelOrderRequest"> & 
  * Use `create(CancelOrderRequestSchema)` to create a new message.
  */
 export const CancelOrderRequestSchema: GenMessage<CancelOrderRequest> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 10);
+  messageDesc(file_shop_orders_v1_orders, 13);
 
 /**
  * @generated from message shop.orders.v1.CancelOrderResponse
@@ -479,7 +573,7 @@ export type CancelOrderResponse = Message<"shop.orders.v1.CancelOrderResponse"> 
  * Use `create(CancelOrderResponseSchema)` to create a new message.
  */
 export const CancelOrderResponseSchema: GenMessage<CancelOrderResponse> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 11);
+  messageDesc(file_shop_orders_v1_orders, 14);
 
 /**
  * @generated from message shop.orders.v1.RefundOrderRequest
@@ -512,7 +606,7 @@ export type RefundOrderRequest = Message<"shop.orders.v1.RefundOrderRequest"> & 
  * Use `create(RefundOrderRequestSchema)` to create a new message.
  */
 export const RefundOrderRequestSchema: GenMessage<RefundOrderRequest> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 12);
+  messageDesc(file_shop_orders_v1_orders, 15);
 
 /**
  * @generated from message shop.orders.v1.RefundOrderResponse
@@ -552,7 +646,7 @@ export type RefundOrderResponse = Message<"shop.orders.v1.RefundOrderResponse"> 
  * Use `create(RefundOrderResponseSchema)` to create a new message.
  */
 export const RefundOrderResponseSchema: GenMessage<RefundOrderResponse> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 13);
+  messageDesc(file_shop_orders_v1_orders, 16);
 
 /**
  * @generated from message shop.orders.v1.GetOrderRequest
@@ -571,7 +665,7 @@ export type GetOrderRequest = Message<"shop.orders.v1.GetOrderRequest"> & {
  * Use `create(GetOrderRequestSchema)` to create a new message.
  */
 export const GetOrderRequestSchema: GenMessage<GetOrderRequest> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 14);
+  messageDesc(file_shop_orders_v1_orders, 17);
 
 /**
  * @generated from message shop.orders.v1.GetOrderResponse
@@ -590,7 +684,7 @@ export type GetOrderResponse = Message<"shop.orders.v1.GetOrderResponse"> & {
  * Use `create(GetOrderResponseSchema)` to create a new message.
  */
 export const GetOrderResponseSchema: GenMessage<GetOrderResponse> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 15);
+  messageDesc(file_shop_orders_v1_orders, 18);
 
 /**
  * @generated from message shop.orders.v1.ListOrdersRequest
@@ -616,7 +710,7 @@ export type ListOrdersRequest = Message<"shop.orders.v1.ListOrdersRequest"> & {
  * Use `create(ListOrdersRequestSchema)` to create a new message.
  */
 export const ListOrdersRequestSchema: GenMessage<ListOrdersRequest> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 16);
+  messageDesc(file_shop_orders_v1_orders, 19);
 
 /**
  * @generated from message shop.orders.v1.ListOrdersResponse
@@ -642,7 +736,7 @@ export type ListOrdersResponse = Message<"shop.orders.v1.ListOrdersResponse"> & 
  * Use `create(ListOrdersResponseSchema)` to create a new message.
  */
 export const ListOrdersResponseSchema: GenMessage<ListOrdersResponse> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 17);
+  messageDesc(file_shop_orders_v1_orders, 20);
 
 /**
  * @generated from message shop.orders.v1.WatchOrderRequest
@@ -661,7 +755,7 @@ export type WatchOrderRequest = Message<"shop.orders.v1.WatchOrderRequest"> & {
  * Use `create(WatchOrderRequestSchema)` to create a new message.
  */
 export const WatchOrderRequestSchema: GenMessage<WatchOrderRequest> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 18);
+  messageDesc(file_shop_orders_v1_orders, 21);
 
 /**
  * @generated from message shop.orders.v1.WatchOrderResponse
@@ -680,7 +774,7 @@ export type WatchOrderResponse = Message<"shop.orders.v1.WatchOrderResponse"> & 
  * Use `create(WatchOrderResponseSchema)` to create a new message.
  */
 export const WatchOrderResponseSchema: GenMessage<WatchOrderResponse> = /*@__PURE__*/
-  messageDesc(file_shop_orders_v1_orders, 19);
+  messageDesc(file_shop_orders_v1_orders, 22);
 
 /**
  * OrderState says what became of an order.
@@ -743,6 +837,20 @@ export enum OrderState {
    * @generated from enum value: ORDER_STATE_REFUNDED = 7;
    */
   REFUNDED = 7,
+
+  /**
+   * On its way, and waiting for the cardholder: `challenge` says what for and how long. AnswerChallenge lets it go on.
+   *
+   * @generated from enum value: ORDER_STATE_AWAITING_CHALLENGE = 8;
+   */
+  AWAITING_CHALLENGE = 8,
+
+  /**
+   * Confirmed, and the carrier has got it: it can be refunded, and no more be cancelled.
+   *
+   * @generated from enum value: ORDER_STATE_SHIPPED = 9;
+   */
+  SHIPPED = 9,
 }
 
 /**
@@ -814,11 +922,11 @@ export enum OrderRefusalReason {
   INSUFFICIENT_FUNDS = 7,
 
   /**
-   * The card's bank asks its owner something first, which cannot be answered here yet.
+   * The card's bank asked its owner something, and was not answered in time.
    *
-   * @generated from enum value: ORDER_REFUSAL_REASON_CHALLENGE_REQUIRED = 8;
+   * @generated from enum value: ORDER_REFUSAL_REASON_CHALLENGE_UNANSWERED = 8;
    */
-  CHALLENGE_REQUIRED = 8,
+  CHALLENGE_UNANSWERED = 8,
 
   /**
    * The payment token is not one of the caller's, or the payment was refused for another reason.
@@ -911,9 +1019,21 @@ export const OrderService: GenService<{
     output: typeof CheckoutResponseSchema;
   },
   /**
+   * Passes on what the cardholder answered to the question of the card's bank, for an order that is AWAITING_CHALLENGE. The order then goes on, or is
+   * refused with a wrong answer: else as PlaceOrder. FAILED_PRECONDITION when no answer is awaited (any more). What UNAVAILABLE, ABORTED and
+   * DEADLINE_EXCEEDED leave open is settled by sending the same request again.
+   *
+   * @generated from rpc shop.orders.v1.OrderService.AnswerChallenge
+   */
+  answerChallenge: {
+    methodKind: "unary";
+    input: typeof AnswerChallengeRequestSchema;
+    output: typeof AnswerChallengeResponseSchema;
+  },
+  /**
    * Cancels an order that the carrier has not got yet: what was paid and not given back yet is given back, the label cancelled, the stock available again.
    * An order that is not paid yet turns back, or is paid first and cancelled then. Cancelling what is cancelled already changes nothing.
-   * FAILED_PRECONDITION when the order was refused, or shipped.
+   * FAILED_PRECONDITION when the order was refused, or shipped: what the carrier has got goes to where it was sent.
    *
    * @generated from rpc shop.orders.v1.OrderService.CancelOrder
    */

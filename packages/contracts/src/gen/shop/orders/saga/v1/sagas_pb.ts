@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file shop/orders/saga/v1/sagas.proto.
  */
 export const file_shop_orders_saga_v1_sagas: GenFile = /*@__PURE__*/
-  fileDesc("Ch9zaG9wL29yZGVycy9zYWdhL3YxL3NhZ2FzLnByb3RvEhNzaG9wLm9yZGVycy5zYWdhLnYxIr8BCg9QbGFjZU9yZGVySW5wdXQSKAoFaXRlbXMYASADKAsyGS5zaG9wLm9yZGVycy52MS5PcmRlckl0ZW0SLQoEY2FydBgCIAEoCzIfLnNob3Aub3JkZXJzLnNhZ2EudjEuQ2FydENob2ljZRIQCghjdXJyZW5jeRgDIAEoCRIVCg1wYXltZW50X3Rva2VuGAQgASgJEioKCGRlbGl2ZXJ5GAUgASgLMhguc2hvcC5vcmRlcnMudjEuRGVsaXZlcnkiHQoKQ2FydENob2ljZRIPCgd2ZXJzaW9uGAEgASgDIkUKCENhcnRSZWFkEigKBWl0ZW1zGAEgAygLMhkuc2hvcC5vcmRlcnMudjEuT3JkZXJJdGVtEg8KB3ZlcnNpb24YAiABKAMihgEKBVF1b3RlEi4KBWxpbmVzGAEgAygLMh8uc2hvcC5vcmRlcnMuc2FnYS52MS5RdW90ZWRMaW5lEhwKFHNoaXBwaW5nX21pbm9yX3VuaXRzGAIgASgDEhkKEXRvdGFsX21pbm9yX3VuaXRzGAMgASgDEhQKDHdlaWdodF9ncmFtcxgEIAEoAyJaCgpRdW90ZWRMaW5lEhIKCnByb2R1Y3RfaWQYASABKAkSDAoEbmFtZRgCIAEoCRIQCghxdWFudGl0eRgDIAEoBRIYChB1bml0X21pbm9yX3VuaXRzGAQgASgDIiIKCFJlc2VydmVkEhYKDnJlc2VydmF0aW9uX2lkGAEgASgJIiAKCkF1dGhvcml6ZWQSEgoKcGF5bWVudF9pZBgBIAEoCSIzCghMYWJlbGxlZBIQCghsYWJlbF9pZBgBIAEoCRIVCg10cmFja2luZ19jb2RlGAIgASgJIiQKEENhbmNlbE9yZGVySW5wdXQSEAoIb3JkZXJfaWQYASABKAkiSwoLQ2FuY2VsQmVndW4SEgoKcGF5bWVudF9pZBgBIAEoCRIQCghsYWJlbF9pZBgCIAEoCRIWCg5yZXNlcnZhdGlvbl9pZBgDIAEoCSJfChBSZWZ1bmRPcmRlcklucHV0EhAKCG9yZGVyX2lkGAEgASgJEhIKCnBheW1lbnRfaWQYAiABKAkSEwoLbWlub3JfdW5pdHMYAyABKAMSEAoIY3VycmVuY3kYBCABKAliBnByb3RvMw", [file_shop_orders_v1_orders]);
+  fileDesc("Ch9zaG9wL29yZGVycy9zYWdhL3YxL3NhZ2FzLnByb3RvEhNzaG9wLm9yZGVycy5zYWdhLnYxIr8BCg9QbGFjZU9yZGVySW5wdXQSKAoFaXRlbXMYASADKAsyGS5zaG9wLm9yZGVycy52MS5PcmRlckl0ZW0SLQoEY2FydBgCIAEoCzIfLnNob3Aub3JkZXJzLnNhZ2EudjEuQ2FydENob2ljZRIQCghjdXJyZW5jeRgDIAEoCRIVCg1wYXltZW50X3Rva2VuGAQgASgJEioKCGRlbGl2ZXJ5GAUgASgLMhguc2hvcC5vcmRlcnMudjEuRGVsaXZlcnkiHQoKQ2FydENob2ljZRIPCgd2ZXJzaW9uGAEgASgDIpwBCgVRdW90ZRIuCgVsaW5lcxgBIAMoCzIfLnNob3Aub3JkZXJzLnNhZ2EudjEuUXVvdGVkTGluZRIcChRzaGlwcGluZ19taW5vcl91bml0cxgCIAEoAxIZChF0b3RhbF9taW5vcl91bml0cxgDIAEoAxIUCgx3ZWlnaHRfZ3JhbXMYBCABKAMSFAoMY2FydF92ZXJzaW9uGAUgASgDIloKClF1b3RlZExpbmUSEgoKcHJvZHVjdF9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEhAKCHF1YW50aXR5GAMgASgFEhgKEHVuaXRfbWlub3JfdW5pdHMYBCABKAMiIgoIUmVzZXJ2ZWQSFgoOcmVzZXJ2YXRpb25faWQYASABKAkiNAoKQXV0aG9yaXplZBISCgpwYXltZW50X2lkGAEgASgJEhIKCmNoYWxsZW5nZWQYAiABKAgiMwoITGFiZWxsZWQSEAoIbGFiZWxfaWQYASABKAkSFQoNdHJhY2tpbmdfY29kZRgCIAEoCSIkChBDYW5jZWxPcmRlcklucHV0EhAKCG9yZGVyX2lkGAEgASgJIksKC0NhbmNlbEJlZ3VuEhIKCnBheW1lbnRfaWQYASABKAkSEAoIbGFiZWxfaWQYAiABKAkSFgoOcmVzZXJ2YXRpb25faWQYAyABKAkiXwoQUmVmdW5kT3JkZXJJbnB1dBIQCghvcmRlcl9pZBgBIAEoCRISCgpwYXltZW50X2lkGAIgASgJEhMKC21pbm9yX3VuaXRzGAMgASgDEhAKCGN1cnJlbmN5GAQgASgJYgZwcm90bzM", [file_shop_orders_v1_orders]);
 
 /**
  * PlaceOrderInput is what `place-order` begins with. The saga's id is the order's.
@@ -88,34 +88,6 @@ export const CartChoiceSchema: GenMessage<CartChoice> = /*@__PURE__*/
   messageDesc(file_shop_orders_saga_v1_sagas, 1);
 
 /**
- * CartRead is the result of `cart`.
- *
- * @generated from message shop.orders.saga.v1.CartRead
- */
-export type CartRead = Message<"shop.orders.saga.v1.CartRead"> & {
-  /**
-   * What to buy.
-   *
-   * @generated from field: repeated shop.orders.v1.OrderItem items = 1;
-   */
-  items: OrderItem[];
-
-  /**
-   * The version of the cart that was read; 0 when there is none.
-   *
-   * @generated from field: int64 version = 2;
-   */
-  version: bigint;
-};
-
-/**
- * Describes the message shop.orders.saga.v1.CartRead.
- * Use `create(CartReadSchema)` to create a new message.
- */
-export const CartReadSchema: GenMessage<CartRead> = /*@__PURE__*/
-  messageDesc(file_shop_orders_saga_v1_sagas, 2);
-
-/**
  * Quote is the result of `quote`: what everything costs.
  *
  * @generated from message shop.orders.saga.v1.Quote
@@ -148,6 +120,13 @@ export type Quote = Message<"shop.orders.saga.v1.Quote"> & {
    * @generated from field: int64 weight_grams = 4;
    */
   weightGrams: bigint;
+
+  /**
+   * The version of the cart that was read; 0 when there is none.
+   *
+   * @generated from field: int64 cart_version = 5;
+   */
+  cartVersion: bigint;
 };
 
 /**
@@ -155,7 +134,7 @@ export type Quote = Message<"shop.orders.saga.v1.Quote"> & {
  * Use `create(QuoteSchema)` to create a new message.
  */
 export const QuoteSchema: GenMessage<Quote> = /*@__PURE__*/
-  messageDesc(file_shop_orders_saga_v1_sagas, 3);
+  messageDesc(file_shop_orders_saga_v1_sagas, 2);
 
 /**
  * QuotedLine is one product with its price.
@@ -197,7 +176,7 @@ export type QuotedLine = Message<"shop.orders.saga.v1.QuotedLine"> & {
  * Use `create(QuotedLineSchema)` to create a new message.
  */
 export const QuotedLineSchema: GenMessage<QuotedLine> = /*@__PURE__*/
-  messageDesc(file_shop_orders_saga_v1_sagas, 4);
+  messageDesc(file_shop_orders_saga_v1_sagas, 3);
 
 /**
  * Reserved is the result of `reserve`.
@@ -218,7 +197,7 @@ export type Reserved = Message<"shop.orders.saga.v1.Reserved"> & {
  * Use `create(ReservedSchema)` to create a new message.
  */
 export const ReservedSchema: GenMessage<Reserved> = /*@__PURE__*/
-  messageDesc(file_shop_orders_saga_v1_sagas, 5);
+  messageDesc(file_shop_orders_saga_v1_sagas, 4);
 
 /**
  * Authorized is the result of `authorize`.
@@ -232,6 +211,13 @@ export type Authorized = Message<"shop.orders.saga.v1.Authorized"> & {
    * @generated from field: string payment_id = 1;
    */
   paymentId: string;
+
+  /**
+   * Whether the card's bank asks its owner something before it holds anything.
+   *
+   * @generated from field: bool challenged = 2;
+   */
+  challenged: boolean;
 };
 
 /**
@@ -239,7 +225,7 @@ export type Authorized = Message<"shop.orders.saga.v1.Authorized"> & {
  * Use `create(AuthorizedSchema)` to create a new message.
  */
 export const AuthorizedSchema: GenMessage<Authorized> = /*@__PURE__*/
-  messageDesc(file_shop_orders_saga_v1_sagas, 6);
+  messageDesc(file_shop_orders_saga_v1_sagas, 5);
 
 /**
  * Labelled is the result of `label`.
@@ -267,7 +253,7 @@ export type Labelled = Message<"shop.orders.saga.v1.Labelled"> & {
  * Use `create(LabelledSchema)` to create a new message.
  */
 export const LabelledSchema: GenMessage<Labelled> = /*@__PURE__*/
-  messageDesc(file_shop_orders_saga_v1_sagas, 7);
+  messageDesc(file_shop_orders_saga_v1_sagas, 6);
 
 /**
  * CancelOrderInput is what `cancel-order` begins with.
@@ -288,7 +274,7 @@ export type CancelOrderInput = Message<"shop.orders.saga.v1.CancelOrderInput"> &
  * Use `create(CancelOrderInputSchema)` to create a new message.
  */
 export const CancelOrderInputSchema: GenMessage<CancelOrderInput> = /*@__PURE__*/
-  messageDesc(file_shop_orders_saga_v1_sagas, 8);
+  messageDesc(file_shop_orders_saga_v1_sagas, 7);
 
 /**
  * CancelBegun is the result of the first step of `cancel-order`: what is to be undone.
@@ -323,7 +309,7 @@ export type CancelBegun = Message<"shop.orders.saga.v1.CancelBegun"> & {
  * Use `create(CancelBegunSchema)` to create a new message.
  */
 export const CancelBegunSchema: GenMessage<CancelBegun> = /*@__PURE__*/
-  messageDesc(file_shop_orders_saga_v1_sagas, 9);
+  messageDesc(file_shop_orders_saga_v1_sagas, 8);
 
 /**
  * RefundOrderInput is what `refund-order` begins with. The saga's id is the refund's.
@@ -365,5 +351,5 @@ export type RefundOrderInput = Message<"shop.orders.saga.v1.RefundOrderInput"> &
  * Use `create(RefundOrderInputSchema)` to create a new message.
  */
 export const RefundOrderInputSchema: GenMessage<RefundOrderInput> = /*@__PURE__*/
-  messageDesc(file_shop_orders_saga_v1_sagas, 10);
+  messageDesc(file_shop_orders_saga_v1_sagas, 9);
 
