@@ -41,6 +41,7 @@ export type {
   RouteParentStatus,
 } from "./kinds/gateway.js";
 export {
+  type ApiService,
   type ConfigMap,
   type CustomResourceDefinition,
   type Deployment,
@@ -62,6 +63,7 @@ export {
   type StatefulSet,
 } from "./kinds/index.js";
 export type { Endpoint, EndpointPort } from "./kinds/networking.js";
+export { parseLabelSelector } from "./label-selector.js";
 export {
   type AnyObject,
   anyKind,

@@ -32,6 +32,8 @@ export interface InformerOptions<T extends KubeObject> extends Selection {
   readonly clock?: Clock;
   readonly logger?: Logger;
   readonly random?: () => number;
+  /** What is kept of each object: less, where there are many and few of their fields are read. Default: all. */
+  readonly trim?: (object: T) => T;
   /** Waits between failed attempts. Default 200 ms growing to 10 s. */
   readonly backoff?: BackoffPolicy;
   /** A watch on which nothing arrives for so long, no bookmark either, is taken for dead. Default 90 s. */
@@ -58,6 +60,7 @@ export function startInformer<T extends KubeObject>(options: InformerOptions<T>)
   const logger = (options.logger ?? silentLogger).child({ component: "informer", kind: kind.plural });
   const backoff = createBackoff(options.backoff ?? defaultBackoff, options.random);
   const random = options.random ?? Math.random;
+  const trim = options.trim ?? ((object: T) => object);
   const objects = new WatchSource<ReadonlyMap<string, T>>(new Map());
   const synced = new WatchSource(false);
   let resourceVersion = "";
@@ -78,7 +81,7 @@ export function startInformer<T extends KubeObject>(options: InformerOptions<T>)
         ...(continueToken === undefined ? {} : { continueToken }),
         signal,
       });
-      for (const item of page.items) found.set(keyOf(item.metadata), item);
+      for (const item of page.items) found.set(keyOf(item.metadata), trim(item));
       for (const bad of page.unreadable) logger.warn("object left out: it does not fit its kind", { ...bad });
       continueToken = page.continueToken;
       version = page.resourceVersion;
@@ -98,7 +101,7 @@ export function startInformer<T extends KubeObject>(options: InformerOptions<T>)
         logger.warn("object left out: it does not fit its kind", { ref: event.ref, error: event.error });
         next.delete(keyOf(event.ref));
       } else if (event.t === "deleted") next.delete(keyOf(event.object.metadata));
-      else next.set(keyOf(event.object.metadata), event.object);
+      else next.set(keyOf(event.object.metadata), trim(event.object));
     }
     if (next !== undefined) objects.set(next);
   };

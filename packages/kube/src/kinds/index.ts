@@ -1,5 +1,6 @@
 import type { Kind } from "../object.js";
 import * as access from "./access.js";
+import * as aggregation from "./aggregation.js";
 import * as apps from "./apps.js";
 import * as core from "./core.js";
 import * as gateway from "./gateway.js";
@@ -29,12 +30,14 @@ export const kinds = {
   clusterRoleBinding: access.clusterRoleBinding,
   grpcRoute: gateway.grpcRoute,
   referenceGrant: gateway.referenceGrant,
+  apiService: aggregation.apiService,
   customResourceDefinition: gateway.customResourceDefinition,
 } as const;
 
 /** The type of a kind's objects. */
 export type KindOf<K> = K extends Kind<infer T> ? T : never;
 
+export type ApiService = KindOf<typeof aggregation.apiService>;
 export type Namespace = KindOf<typeof core.namespace>;
 export type Service = KindOf<typeof core.service>;
 export type Pod = KindOf<typeof core.pod>;
