@@ -2,7 +2,8 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ensureOwnDatabase, removeEmbeddedPostgres, startEmbeddedPostgres } from "@weft/store/embedded";
+import { ensureOwnDatabase } from "@weft/store";
+import { removeEmbeddedPostgres, startEmbeddedPostgres } from "@weft/store/embedded";
 import pg from "pg";
 
 /** A database of the bench, with a connection of the harness. */

@@ -21,4 +21,5 @@ export {
 } from "./idempotency/idempotency.js";
 export { type Migration, migrate, migrateWhenUp } from "./migrations.js";
 export { createNotifications, type Notifications } from "./notifications.js";
+export { type DatabaseSecret, ensureOwnDatabase, newDatabaseSecret, randomPassword } from "./own-database.js";
 export { fromPostgresError, isCommitOutcomeUnknown, isConnectionLoss, sqlState } from "./postgres-errors.js";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { expect, test } from "vitest";
-import { type EmbeddedPostgres, ensureOwnDatabase, removeEmbeddedPostgres, startEmbeddedPostgres } from "./index.js";
+import { type EmbeddedPostgres, removeEmbeddedPostgres, startEmbeddedPostgres } from "./index.js";
 import { isAlive } from "./postmaster.js";
 
 /** A folder for one server, removed with its data at the end. */
@@ -123,15 +123,4 @@ test("a port that is taken is named in the error, and no process stays behind", 
   await expect(start(two.directory, { port: server.port })).rejects.toThrow(
     new RegExp(`127.0.0.1:${server.port} ended while starting.*in use`),
   );
-});
-
-test("each service gets a database that only it can enter", async () => {
-  await using folder = scratchFolder();
-  await using server = await start(folder.directory);
-  const orders = await ensureOwnDatabase({ adminUrl: server.url, name: "orders", password: "o/1" });
-  const catalog = await ensureOwnDatabase({ adminUrl: server.url, name: "catalog", password: "c" });
-  await query(orders, "CREATE TABLE mine (n int)");
-  await expect(query(catalog.replace(/\/catalog$/, "/orders"), "SELECT 1")).rejects.toMatchObject({ code: "42501" });
-  const again = await ensureOwnDatabase({ adminUrl: server.url, name: "orders", password: "o2" });
-  expect(await query(again, "SELECT count(*)::int AS n FROM mine")).toEqual([{ n: 0 }]);
 });

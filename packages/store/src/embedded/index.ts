@@ -4,4 +4,3 @@ export {
   removeEmbeddedPostgres,
   startEmbeddedPostgres,
 } from "./embedded-postgres.js";
-export { ensureOwnDatabase } from "./own-database.js";

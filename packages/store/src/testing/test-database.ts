@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import pg from "pg";
-import { ensureOwnDatabase } from "../embedded/own-database.js";
+import { ensureOwnDatabase } from "../own-database.js";
 import { startTestPostgres, type TestPostgres } from "./test-postgres.js";
 
 /** A fresh, empty database with a role of its own. Disposing drops it. */

@@ -10,7 +10,7 @@ import {
   type Secret,
   type Service,
 } from "@weft/kube";
-import { ensureOwnDatabase } from "@weft/store/embedded";
+import { ensureOwnDatabase } from "@weft/store";
 import { decodeSecret } from "../kubelet/environment.js";
 import { forEach, startController } from "./controller.js";
 import { matchesLabels } from "./selector.js";
