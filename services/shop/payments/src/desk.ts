@@ -3,6 +3,7 @@ import { type Clock, DeadlineExceeded, deadlineIn, joinSignals, type Logger } fr
 import type { CallBounds, Database, Transaction } from "@weft/store";
 import {
   afterAnswer,
+  isOpen,
   judgeAuthorize,
   judgeCapture,
   judgeRefund,
@@ -59,6 +60,13 @@ export interface PaymentDesk {
   ): Promise<{ readonly refund: Refund | undefined; readonly payment: Payment }>;
   /** The payment, after asking the provider for what is not known of it. */
   find(caller: Caller, name: PaymentName): Promise<Payment | "forbidden" | undefined>;
+  /**
+   * Goes on with an open payment on nobody's behalf: asks what became of it, and captures or voids it again where that was begun. One that is
+   * to be abandoned while the provider has not decided is voided. Gives the payment as it is then.
+   */
+  carryOn(payment: Payment, wish: { readonly abandon: boolean; readonly bounds: CallBounds }): Promise<Payment>;
+  /** Gives back what was claimed by a refund that is open. */
+  carryOnRefund(caller: Caller, refund: Refund): Promise<void>;
   /** Writes down what the provider says of a payment. */
   record(paymentId: string, answer: Answer, bounds: CallBounds): Promise<Payment>;
 }
@@ -96,7 +104,7 @@ export function createPaymentDesk(parts: DeskParts): PaymentDesk {
 
   /** What is not known is asked; what cannot be asked now stays as it is. */
   const resolve = async ({ bounds }: Caller, payment: Payment): Promise<Payment> => {
-    if (!["pending", "capturing", "voiding"].includes(payment.state)) return payment;
+    if (!isOpen(payment)) return payment;
     try {
       const answer = await ask(bounds, (signal) => provider.lookUp(payment.paymentId, signal));
       return answer === undefined ? payment : await record(payment.paymentId, answer, bounds);
@@ -145,9 +153,35 @@ export function createPaymentDesk(parts: DeskParts): PaymentDesk {
     return settle(caller, payment, (signal) => provider.void(payment.paymentId, signal));
   };
 
+  /** Has the provider give back what a refund has claimed. */
+  const giveBack = async ({ principal, bounds }: Caller, refund: Refund) => {
+    const { refundId, paymentId } = refund;
+    const order = { refundKey: refundId, chargeKey: paymentId, amount: refund.amount };
+    await ask(bounds, (signal) => provider.refund(order, signal));
+    return database.transaction((tx) => finishRefund(tx, principal, refund), { bounds });
+  };
+
+  const carryOn: PaymentDesk["carryOn"] = async (payment, { abandon, bounds }) => {
+    const { paymentId, capture } = payment;
+    const now = await ask(bounds, (signal) => provider.lookUp(paymentId, signal));
+    const known = now === undefined ? payment : await record(paymentId, now, bounds);
+    if (known.state === "capturing" && now?.t === "authorized" && capture !== undefined) {
+      const order = { chargeKey: paymentId, amount: capture.amount };
+      return record(paymentId, await ask(bounds, (signal) => provider.capture(order, signal)), bounds);
+    }
+    const undecided = known.state === "pending" || known.state === "challenge";
+    if (known.state !== "voiding" && !(abandon && undecided)) return known;
+    return record(paymentId, await ask(bounds, (signal) => provider.void(paymentId, signal)), bounds);
+  };
+
   return {
     record,
     undo,
+    carryOn,
+
+    async carryOnRefund(caller, refund) {
+      await giveBack(caller, refund);
+    },
 
     async authorize(caller, key, wish) {
       let payment = await openPayment(caller, key, wish);
@@ -198,7 +232,7 @@ export function createPaymentDesk(parts: DeskParts): PaymentDesk {
     },
 
     async refund(caller, key, name, amount) {
-      const { principal, bounds } = caller;
+      const { principal } = caller;
       const { refund, payment } = await withPayment(caller, name, async (tx, locked) => {
         checkCurrency(locked, amount);
         const known = await store.findRefund(tx, principal, { refundKey: key });
@@ -216,10 +250,7 @@ export function createPaymentDesk(parts: DeskParts): PaymentDesk {
         return { refund, payment: await store.save(tx, { payment: claimed, movements: [] }) };
       });
       if (refund === undefined || refund.state === "done") return { refund, payment };
-      const { refundId, paymentId } = refund;
-      const order = { refundKey: refundId, chargeKey: paymentId, amount: refund.amount };
-      await ask(bounds, (signal) => provider.refund(order, signal));
-      return database.transaction((tx) => finishRefund(tx, principal, refund), { bounds });
+      return giveBack(caller, refund);
     },
 
     async find(caller, name) {

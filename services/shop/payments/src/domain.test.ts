@@ -16,6 +16,7 @@ const fresh: Payment = {
   refunding: 0n,
   refunded: 0n,
   declineReason: undefined,
+  challengePrompt: "",
   capture: undefined,
   createTime: new Date(0),
   updateTime: new Date(0),
@@ -29,7 +30,7 @@ const balanceOf = (account: Account, movements: readonly Movement[]): bigint =>
 
 const anyAnswer: fc.Arbitrary<Answer> = fc.oneof(
   fc.constant<Answer>({ t: "authorized" }),
-  fc.constant<Answer>({ t: "challenge" }),
+  fc.constant<Answer>({ t: "challenge", prompt: "?" }),
   fc.constant<Answer>({ t: "declined", reason: "card-declined" }),
   fc.bigInt({ min: 1n, max: 1_000n }).map<Answer>((amount) => ({ t: "captured", amount })),
   fc.boolean().map<Answer>((held) => ({ t: "voided", held })),

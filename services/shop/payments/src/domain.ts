@@ -28,6 +28,8 @@ export interface Payment extends Wish {
   readonly refunding: bigint;
   readonly refunded: bigint;
   readonly declineReason: DeclineReason | undefined;
+  /** What the bank asks the cardholder; empty when it never asked. */
+  readonly challengePrompt: string;
   /** Who captures: the key of the request, and how much it asked for. */
   readonly capture: { readonly key: string; readonly amount: bigint } | undefined;
   readonly createTime: Date;
@@ -105,7 +107,9 @@ export function afterAnswer(payment: Payment, answer: Answer): Change | undefine
         ? { payment: { ...payment, state: "authorized", held: payment.amount }, movements: hold(payment) }
         : undefined;
     case "challenge":
-      return state === "pending" ? { payment: { ...payment, state: "challenge" }, movements: [] } : undefined;
+      return state === "pending"
+        ? { payment: { ...payment, state: "challenge", challengePrompt: answer.prompt }, movements: [] }
+        : undefined;
     case "declined":
       return undecided
         ? { payment: { ...payment, state: "declined", declineReason: answer.reason }, movements: [] }
@@ -136,6 +140,11 @@ function hold(payment: Payment): readonly Movement[] {
 
 function release(amount: bigint): readonly Movement[] {
   return amount === 0n ? [] : [{ kind: "release", from: "hold", to: "cardholder", amount }];
+}
+
+/** Whether the provider has the next word on it. */
+export function isOpen({ state }: Pick<Payment, "state">): boolean {
+  return state === "pending" || state === "challenge" || state === "capturing" || state === "voiding";
 }
 
 /** Whether an Authorize may have this payment for its answer. */

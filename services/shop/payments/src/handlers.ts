@@ -195,6 +195,7 @@ function toMessage(payment: Payment): MessageInitShape<typeof PaymentSchema> {
     refunded: money(payment.refunded),
     reference: payment.reference,
     declineReason: payment.declineReason === undefined ? RefusalReason.UNSPECIFIED : reasonOf(payment.declineReason),
+    challengePrompt: payment.state === "challenge" ? payment.challengePrompt : "",
     createTime: timestampFromDate(payment.createTime),
     updateTime: timestampFromDate(payment.updateTime),
   };

@@ -68,4 +68,25 @@ export const migrations: readonly Migration[] = [
     `,
   },
   simulatorMigration,
+  {
+    // What is open is asked about until it is settled; a key that was forbidden before it was used is forgotten one day.
+    name: "0002-settling",
+    sql: `
+      ALTER TABLE payments
+        ADD COLUMN challenge_prompt text NOT NULL DEFAULT '',
+        ADD COLUMN open_time timestamptz DEFAULT now(),
+        ADD COLUMN settle_time timestamptz DEFAULT now() + interval '30 seconds',
+        ADD COLUMN settle_attempts integer NOT NULL DEFAULT 0;
+      UPDATE payments SET open_time = NULL, settle_time = NULL
+        WHERE state NOT IN ('pending', 'challenge', 'capturing', 'voiding');
+      CREATE INDEX payments_to_settle ON payments (settle_time) WHERE settle_time IS NOT NULL;
+      ALTER TABLE refunds
+        ADD COLUMN settle_time timestamptz DEFAULT now() + interval '30 seconds',
+        ADD COLUMN settle_attempts integer NOT NULL DEFAULT 0;
+      UPDATE refunds SET settle_time = NULL WHERE state = 'done';
+      CREATE INDEX refunds_to_settle ON refunds (settle_time) WHERE settle_time IS NOT NULL;
+      ALTER TABLE payment_keys ADD COLUMN create_time timestamptz NOT NULL DEFAULT now();
+      CREATE INDEX forbidden_payment_keys ON payment_keys (create_time) WHERE payment_id IS NULL;
+    `,
+  },
 ];

@@ -1,6 +1,15 @@
 import { randomUUID } from "node:crypto";
 import { type CallBounds, column, type Database, type Queries, type Row, type Transaction } from "@weft/store";
-import type { Change, Movement, Payment, PaymentName, PaymentState, Refund, Wish } from "./domain.js";
+import {
+  type Change,
+  isOpen,
+  type Movement,
+  type Payment,
+  type PaymentName,
+  type PaymentState,
+  type Refund,
+  type Wish,
+} from "./domain.js";
 import type { DeclineReason, KeptCard } from "./provider/provider.js";
 
 /** Sums of the ledger in one currency, in minor units. */
@@ -10,6 +19,25 @@ export interface LedgerTotals {
   readonly captured: bigint;
   readonly released: bigint;
   readonly refunded: bigint;
+}
+
+/** A payment whose next word is the provider's. */
+export interface OpenPayment {
+  readonly payment: Payment;
+  readonly openMs: number;
+}
+
+/** A refund whose outcome is not known, and whose it is. */
+export interface OpenRefund {
+  readonly refund: Refund;
+  readonly principal: string;
+}
+
+/** Open deeds of one kind: a payment's state, or `refunding`. */
+export interface OpenCount {
+  readonly deed: string;
+  readonly count: number;
+  readonly oldestMs: number;
 }
 
 /** Cards, payments, refunds and the ledger in Postgres. What belongs to somebody is seen by its own principal only. */
@@ -46,12 +74,31 @@ export interface PaymentStore {
     refund: { readonly refundKey: string; readonly paymentId: string; readonly amount: bigint },
   ): Promise<Refund>;
   finishRefund(tx: Transaction, refundId: string): Promise<void>;
+  /**
+   * Takes open deeds that are due to be asked about, those that wait longest first. Each is due again later, the later the more often it was taken:
+   * until then no other replica takes it, and it needs nobody to give it back.
+   */
+  takeOpen(
+    limit: number,
+    bounds: CallBounds,
+  ): Promise<{
+    readonly payments: readonly OpenPayment[];
+    readonly refunds: readonly OpenRefund[];
+  }>;
+  /** How many deeds are open, and how long the oldest is. */
+  countOpen(bounds: CallBounds): Promise<readonly OpenCount[]>;
+  /** Forgets keys that were forbidden that long ago and never used, in small batches; gives how many. */
+  pruneForbidden(olderThanMs: number, bounds: CallBounds): Promise<number>;
   totals(bounds: CallBounds): Promise<readonly LedgerTotals[]>;
 }
 
-const columns = `payment_id, token, amount, currency, reference, state, held, captured, refunding, refunded, decline_reason,
+const columns = `payment_id, token, amount, currency, reference, state, held, captured, refunding, refunded, decline_reason, challenge_prompt,
   capture_key, capture_amount, create_time, update_time`;
 const refundColumns = "refund_id, payment_id, refund_key, refunds.amount, currency, refunds.state, refunds.create_time";
+
+/** When a deed that was taken is due again: after half a minute at first, after ten minutes at most, and not all at once. */
+const nextTurn = `settle_attempts = settle_attempts + 1,
+  settle_time = now() + least(interval '30 seconds' * 2 ^ least(settle_attempts, 10), interval '10 minutes') * (0.8 + 0.4 * random())`;
 
 /** A store on a database that has the payments' migrations. */
 export function createPaymentStore(database: Database): PaymentStore {
@@ -119,7 +166,11 @@ export function createPaymentStore(database: Database): PaymentStore {
     async save(tx, { payment, movements }) {
       const rows = await tx.query(
         `UPDATE payments SET state = $2, held = $3, captured = $4, refunding = $5, refunded = $6, decline_reason = $7,
-           capture_key = $8, capture_amount = $9, update_time = now() WHERE payment_id = $1 RETURNING ${columns}`,
+           capture_key = $8, capture_amount = $9, challenge_prompt = $10, update_time = now(),
+           open_time = CASE WHEN $11 THEN coalesce(open_time, now()) END,
+           settle_time = CASE WHEN $11 AND state = $2 THEN settle_time WHEN $11 THEN now() + interval '30 seconds' END,
+           settle_attempts = CASE WHEN $11 THEN settle_attempts ELSE 0 END
+         WHERE payment_id = $1 RETURNING ${columns}`,
         [
           payment.paymentId,
           payment.state,
@@ -130,6 +181,8 @@ export function createPaymentStore(database: Database): PaymentStore {
           payment.declineReason ?? null,
           payment.capture?.key ?? null,
           payment.capture?.amount.toString() ?? null,
+          payment.challengePrompt,
+          isOpen(payment),
         ],
       );
       for (const movement of movements) await addMovement(tx, payment, movement);
@@ -157,7 +210,62 @@ export function createPaymentStore(database: Database): PaymentStore {
     },
 
     async finishRefund(tx, refundId) {
-      await tx.query("UPDATE refunds SET state = 'done' WHERE refund_id = $1", [refundId]);
+      await tx.query("UPDATE refunds SET state = 'done', settle_time = NULL WHERE refund_id = $1", [refundId]);
+    },
+
+    async takeOpen(limit, bounds) {
+      const payments = await database.query(
+        `UPDATE payments SET ${nextTurn} WHERE payment_id IN (
+           SELECT payment_id FROM payments WHERE settle_time <= now() ORDER BY settle_time LIMIT $1 FOR UPDATE SKIP LOCKED
+         ) RETURNING ${columns}, (extract(epoch FROM now() - open_time) * 1000)::bigint AS open_ms`,
+        [limit],
+        bounds,
+      );
+      const refunds = await database.query(
+        `WITH due AS (
+           UPDATE refunds SET ${nextTurn} WHERE refund_id IN (
+             SELECT refund_id FROM refunds WHERE settle_time <= now() ORDER BY settle_time LIMIT $1 FOR UPDATE SKIP LOCKED
+           ) RETURNING refund_id
+         )
+         SELECT ${refundColumns}, refunds.principal FROM due JOIN refunds USING (refund_id) JOIN payments USING (payment_id)`,
+        [limit],
+        bounds,
+      );
+      return {
+        payments: payments.map((row) => ({
+          payment: fromPaymentRow(row),
+          openMs: Number(column.bigint(row, "open_ms")),
+        })),
+        refunds: refunds.map((row) => ({ refund: fromRefundRow(row), principal: column.text(row, "principal") })),
+      };
+    },
+
+    async countOpen(bounds) {
+      const rows = await database.query(
+        `SELECT deed, count(*)::int AS count, (extract(epoch FROM now() - min(since)) * 1000)::bigint AS oldest_ms FROM (
+           SELECT state AS deed, open_time AS since FROM payments WHERE settle_time IS NOT NULL
+           UNION ALL SELECT 'refunding', create_time FROM refunds WHERE settle_time IS NOT NULL
+         ) AS open GROUP BY deed`,
+        [],
+        bounds,
+      );
+      return rows.map((row) => ({
+        deed: column.text(row, "deed"),
+        count: column.integer(row, "count"),
+        oldestMs: Number(column.bigint(row, "oldest_ms")),
+      }));
+    },
+
+    async pruneForbidden(olderThanMs, bounds) {
+      const rows = await database.query(
+        `DELETE FROM payment_keys WHERE (principal, authorize_key) IN (
+           SELECT principal, authorize_key FROM payment_keys
+           WHERE payment_id IS NULL AND create_time < now() - make_interval(secs => $1) LIMIT 1000 FOR UPDATE SKIP LOCKED
+         ) RETURNING 1 AS gone`,
+        [olderThanMs / 1_000],
+        bounds,
+      );
+      return rows.length;
     },
 
     async totals(bounds) {
@@ -224,6 +332,7 @@ function fromPaymentRow(row: Row): Payment {
     refunding: column.bigint(row, "refunding"),
     refunded: column.bigint(row, "refunded"),
     declineReason: row["decline_reason"] === null ? undefined : fromReason(column.text(row, "decline_reason")),
+    challengePrompt: column.text(row, "challenge_prompt"),
     capture:
       row["capture_key"] === null
         ? undefined

@@ -6,9 +6,10 @@ import { createPaymentDesk } from "./desk.js";
 import { createHandlers } from "./handlers.js";
 import { migrations } from "./migrations.js";
 import { createSimulator } from "./provider/simulator/simulator.js";
+import { createSettler } from "./settler.js";
 import { createPaymentStore } from "./store.js";
 
-/** Connects the payments' parts: database → store, provider → desk → handlers → server; the provider's notices → desk. */
+/** Connects the payments' parts: database → store, provider → desk → handlers → server; the provider's notices and the settler → desk. */
 export async function wire(chassis: Chassis<PaymentsConfig>): Promise<void> {
   const { config, scope, logger, clock, readiness } = chassis;
   const url = config.DATABASE_URL.reveal();
@@ -46,6 +47,17 @@ export async function wire(chassis: Chassis<PaymentsConfig>): Promise<void> {
     }),
   );
   scope.defer(() => notices[Symbol.dispose]());
+  const settler = createSettler({
+    store,
+    desk,
+    clock,
+    logger,
+    everyMs: config.SETTLE_EVERY,
+    alarmAfterMs: config.SETTLE_ALARM_AFTER,
+    abandonAfterMs: config.ABANDON_AFTER,
+    tombstonesMs: config.TOMBSTONE_RETENTION,
+  });
+  scope.spawn((signal) => settler.work(signal));
   const handlers = createHandlers({ database, store, desk, provider, idempotency });
   await chassis.serve((router) => router.service(PaymentService, handlers));
 }

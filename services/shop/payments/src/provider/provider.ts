@@ -4,7 +4,8 @@ export type DeclineReason = "card-declined" | "insufficient-funds" | "challenge-
 /** What is true of a charge at the provider. The same may be said more than once, and late: who hears it takes it for a state, not for an event. */
 export type Answer =
   | { readonly t: "authorized" }
-  | { readonly t: "challenge" }
+  /** `prompt`: what the bank asks the cardholder. */
+  | { readonly t: "challenge"; readonly prompt: string }
   | { readonly t: "declined"; readonly reason: DeclineReason }
   /** Amounts are minor units of the charge's currency. */
   | { readonly t: "captured"; readonly amount: bigint }

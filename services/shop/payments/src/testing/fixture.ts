@@ -11,6 +11,7 @@ import { migrations } from "../migrations.js";
 import type { PaymentProvider } from "../provider/provider.js";
 import { createSimulator } from "../provider/simulator/simulator.js";
 import { type Behaviour, testCards } from "../provider/simulator/test-cards.js";
+import { createSettler } from "../settler.js";
 import { createPaymentStore } from "../store.js";
 
 export type Payments = Client<typeof PaymentService>;
@@ -23,6 +24,12 @@ export interface Fixture extends AsyncDisposable {
   as(user: string, replica?: 0 | 1): Payments;
   /** A token of a new card that behaves so. */
   card(behaviour: Behaviour, user?: string): Promise<string>;
+  /** Settles what is open once, by both replicas at the same time, as if this much time had passed for it; gives how many deeds they took. */
+  settle(passedMs: number): Promise<number>;
+  /** Forgets old keys that were forbidden before they were used. */
+  prune(): Promise<void>;
+  /** How many kinds of deeds are open for longer than 15 minutes. */
+  alarms(): Promise<number>;
   /** What the ledger, the payments and the provider say was taken and given back, when they agree; else it fails. */
   audit(): Promise<{ readonly captured: bigint; readonly refunded: bigint; readonly held: bigint }>;
 }
@@ -52,7 +59,17 @@ export async function startFixture(
       scope.spawn(async (signal) => void (await desk.record(chargeKey, answer, { signal }))),
     );
     const idempotency = createIdempotency({ database: own, dataKey: createDataKey(new Uint8Array(32)) });
-    return { provider, handlers: createHandlers({ database: own, store, desk, provider, idempotency }) };
+    const settler = createSettler({
+      store,
+      desk,
+      clock: systemClock,
+      logger: silentLogger,
+      everyMs: 5_000,
+      alarmAfterMs: 900_000,
+      abandonAfterMs: 3_600_000,
+      tombstonesMs: 30 * 86_400_000,
+    });
+    return { settler, provider, handlers: createHandlers({ database: own, store, desk, provider, idempotency }) };
   });
   const [first, second] = replicas;
   if (first === undefined || second === undefined) throw new Error("fixture: two replicas");
@@ -76,6 +93,17 @@ export async function startFixture(
       const cardNumber = testCards.find((card) => card.behaviour === behaviour)?.number ?? "";
       return (await as(user).tokenizeCard({ idempotencyKey: crypto.randomUUID(), cardNumber })).token;
     },
+    async settle(passedMs) {
+      const passed = `interval '${passedMs} milliseconds'`;
+      await database.query(
+        `UPDATE payments SET open_time = open_time - ${passed}, settle_time = settle_time - ${passed}`,
+      );
+      await database.query(`UPDATE refunds SET settle_time = settle_time - ${passed}`);
+      const taken = await Promise.all(replicas.map(({ settler }) => settler.settleDue(scope.signal)));
+      return taken.reduce((sum, count) => sum + count, 0);
+    },
+    prune: () => first.settler.prune(scope.signal),
+    alarms: () => first.settler.observe(scope.signal),
     async audit() {
       const [row] = await database.query(`
         SELECT

@@ -3,7 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { type Clock, type Scope, sleep, systemClock } from "@weft/foundation";
 import { column, type Database, type Queries, type Row, type Transaction } from "@weft/store";
 import type { Answer, Charge, DeclineReason, KeptCard, Notice, PaymentProvider } from "../provider.js";
-import { type Behaviour, behaviourOf, challengeAnswer, testCards } from "./test-cards.js";
+import { type Behaviour, behaviourOf, challengeAnswer, challengePrompt, testCards } from "./test-cards.js";
 
 export interface SimulatorOptions {
   /** A database with the simulator's migration. Connections of its own: it answers while a caller's transaction is open. */
@@ -168,7 +168,7 @@ function answerOf(row: Row): Answer | undefined {
     case "deciding":
       return column.boolean(row, "decided") ? { t: "authorized" } : undefined;
     case "challenge":
-      return { t: "challenge" };
+      return { t: "challenge", prompt: challengePrompt };
     case "declined":
       return { t: "declined", reason: fromReason(column.text(row, "reason")) };
     case "captured":

@@ -13,6 +13,9 @@ export type Behaviour =
   /** The provider answers at once, and once more by itself. */
   | "twice";
 
+/** What a simulated bank asks. */
+export const challengePrompt = 'Is it you who buys this? Answer "let me through".';
+
 /** What the cardholder must answer to the challenge of a simulated bank. */
 export const challengeAnswer = "let me through";
 
