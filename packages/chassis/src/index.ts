@@ -15,6 +15,7 @@ export { type Variable, type VariableOptions, variable } from "./config/variable
 export { exitWithUsage } from "./exit-with-usage.js";
 export type { CallContext, Handler, Handlers } from "./handlers.js";
 export type { ProcessEvent, ProcessHost } from "./host.js";
+export { createLogger, type LoggerOptions, type LogLevel } from "./logger.js";
 export type { NotReady, Readiness, ReadinessGate } from "./readiness.js";
 export { withoutCardNumbers } from "./redaction/card-numbers.js";
 export { createRedactor, type Redactor } from "./redaction/redactor.js";
