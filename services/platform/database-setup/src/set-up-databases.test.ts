@@ -185,9 +185,7 @@ test("waits for an API that is away, and for a server that is not there, and say
   await using api = await startSecretsApi();
   api.away = 1;
   const { done, lines } = run(api, { databases: ["a"], server: "127.0.0.1:1", timeoutMs: 5_000 });
-  await expect(done).rejects.toThrow(
-    /^database a on 127\.0\.0\.1:1: not in 5 s: connect ECONNREFUSED 127\.0\.0\.1:1$/,
-  );
+  await expect(done).rejects.toThrow(/^database a on 127\.0\.0\.1:1: not in 5 s: connect ECONNREFUSED 127\.0\.0\.1:1$/);
   expect(lines.filter((line) => line.startsWith("waiting"))).toEqual([
     'waiting {"for":"Secret shop/postgres-superuser","because":"ServiceUnavailable"}',
     'waiting {"for":"database a on 127.0.0.1:1","because":"connect ECONNREFUSED 127.0.0.1:1"}',
