@@ -1,4 +1,6 @@
+import { at, listAt, textAt } from "../kinds/path.js";
 import type { Json, ResourceKind } from "../kinds/resource-kind.js";
+import type { ExtensionVersion } from "./aggregation/aggregator.js";
 import type { KindRegistry } from "./kind-registry.js";
 
 /** What clients read to learn which kinds there are: the plain documents, and the aggregated one that newer clients ask for. */
@@ -46,6 +48,7 @@ function subresources(kind: ResourceKind, version: string): readonly Subresource
   if (kind.hasStatus) found.push({ ...own, name: "status", verbs: change });
   if (kind.scale) found.push({ kind: "Scale", group: "autoscaling", version: "v1", name: "scale", verbs: change });
   if (kind.kind === "Pod") {
+    found.push({ kind: "Eviction", group: "policy", version: "v1", name: "eviction", verbs: ["create"] });
     found.push({ ...own, name: "log", verbs: ["get"] });
     found.push({
       kind: "PodPortForwardOptions",
@@ -97,10 +100,12 @@ function rank(version: string): number {
   return Number(major) + (stage === undefined ? 1_000 : stage === "beta" ? 500 : 0);
 }
 
-/** `/apis`. */
-export function groupList(kinds: KindRegistry): Json {
+type Extensions = readonly ExtensionVersion[];
+
+/** `/apis`: the groups that are served here, then those that other servers answer. */
+export function groupList(kinds: KindRegistry, extensions: Extensions): Json {
   const groups = new Map<string, { readonly groupVersion: string; readonly version: string }[]>();
-  for (const { group, version } of servedVersions(kinds)) {
+  for (const { group, version } of [...servedVersions(kinds), ...extensions]) {
     if (group === "") continue;
     groups.set(group, [...(groups.get(group) ?? []), { groupVersion: `${group}/${version}`, version }]);
   }
@@ -112,8 +117,8 @@ export function groupList(kinds: KindRegistry): Json {
 }
 
 /** `/apis/GROUP`; `undefined` when there is no such group. */
-export function group(kinds: KindRegistry, name: string): Json | undefined {
-  const versions = servedVersions(kinds)
+export function group(kinds: KindRegistry, extensions: Extensions, name: string): Json | undefined {
+  const versions = [...servedVersions(kinds), ...extensions]
     .filter((served) => served.group === name && name !== "")
     .map(({ version }) => ({ groupVersion: `${name}/${version}`, version }));
   if (versions.length === 0) return undefined;
@@ -161,7 +166,7 @@ export function resourceList(kinds: KindRegistry, groupName: string, version: st
 }
 
 /** apidiscovery.k8s.io/v2 APIGroupDiscoveryList: of the core group (`/api`), or of all others (`/apis`). */
-export function aggregated(kinds: KindRegistry, core: boolean): Json {
+export function aggregated(kinds: KindRegistry, extensions: Extensions, core: boolean): Json {
   const groups = new Map<string, Json[]>();
   for (const { group: name, version, kinds: served } of servedVersions(kinds)) {
     if ((name === "") !== core) continue;
@@ -193,12 +198,55 @@ export function aggregated(kinds: KindRegistry, core: boolean): Json {
       { version, resources: [...resources, ...asked], freshness: "Current" },
     ]);
   }
+  for (const { group: name, version, available, resources } of core ? [] : extensions) {
+    const freshness = available ? "Current" : "Stale";
+    groups.set(name, [...(groups.get(name) ?? []), { version, resources: foreignResources(resources), freshness }]);
+  }
   return {
     kind: "APIGroupDiscoveryList",
     apiVersion: "apidiscovery.k8s.io/v2",
     metadata: {},
     items: [...groups].map(([name, versions]) => ({ metadata: name === "" ? {} : { name }, versions })),
   };
+}
+
+/** The meta/v1 APIResources of another server in the words of the aggregated document: `a/b` is a subresource of `a`, which may be none itself. */
+function foreignResources(resources: readonly unknown[]): readonly Json[] {
+  const found = new Map<string, { readonly head: Json; readonly subresources: Json[] }>();
+  for (const resource of resources) {
+    const [name = "", subresource] = textAt(resource, "name").split("/", 2);
+    const scope = at(resource, "namespaced") === true ? "Namespaced" : "Cluster";
+    const kind = {
+      group: textAt(resource, "group"),
+      version: textAt(resource, "version"),
+      kind: textAt(resource, "kind"),
+    };
+    const verbs = listAt(resource, "verbs");
+    if (subresource === undefined) {
+      const head = {
+        resource: name,
+        responseKind: kind,
+        scope,
+        singularResource: textAt(resource, "singularName"),
+        verbs,
+      };
+      found.set(name, { head, subresources: found.get(name)?.subresources ?? [] });
+      continue;
+    }
+    const parent = found.get(name) ?? {
+      head: {
+        resource: name,
+        responseKind: { group: "", version: "", kind: "" },
+        scope,
+        singularResource: "",
+        verbs: [],
+      },
+      subresources: [],
+    };
+    parent.subresources.push({ subresource, responseKind: kind, verbs });
+    found.set(name, parent);
+  }
+  return [...found.values()].map(({ head, subresources }) => ({ ...head, subresources }));
 }
 
 /** The name of a kind's schema in the OpenAPI documents. */

@@ -7,8 +7,10 @@ import type { KubeServer } from "@weft/kube";
 import { stringify } from "yaml";
 import { builtInKinds } from "../kinds/built-in.js";
 import type { PodAccess } from "../pod-access.js";
+import { startAggregator } from "./aggregation/aggregator.js";
+import { publishFrontProxy } from "./aggregation/front-proxy.js";
 import { writeFileAtomically } from "./atomic-file.js";
-import { serverIdentity } from "./certificates.js";
+import { frontProxyIdentity, serverIdentity } from "./certificates.js";
 import { fromDefinition, serveCustomKinds } from "./custom-kinds.js";
 import { startGarbageCollector, systemWrite } from "./garbage.js";
 import { createGatekeeper } from "./gatekeeper.js";
@@ -80,6 +82,7 @@ export async function createLaptopApi(options: LaptopApiOptions): Promise<Laptop
   const tokens = new Tokens({ directory, clock, bound });
   const addresses = [...new Set(["127.0.0.1", host])];
   const identity = await serverIdentity({ directory, addresses, nowMs: clock.wallMs() });
+  const frontProxy = await frontProxyIdentity({ directory, nowMs: clock.wallMs() });
 
   const scope = new Scope();
   try {
@@ -98,6 +101,9 @@ export async function createLaptopApi(options: LaptopApiOptions): Promise<Laptop
       objects.create(systemWrite(namespaces, ""), { metadata: { name } });
     }
 
+    publishFrontProxy({ store, kinds, objects, clientCa: identity.ca, frontProxyCa: frontProxy.ca });
+    const aggregator = scope.use(startAggregator({ store, kinds, frontProxy, clock, logger }));
+
     const server = createServer({ cert: identity.cert, key: identity.key, minVersion: "TLSv1.2" });
     const port = await listen(server, host, options.port ?? 0);
     const hosts = new Set(
@@ -113,6 +119,7 @@ export async function createLaptopApi(options: LaptopApiOptions): Promise<Laptop
       bound,
       gatekeeper,
       podAccess,
+      aggregator,
       clock,
       logger,
     });

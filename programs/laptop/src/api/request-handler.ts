@@ -4,6 +4,7 @@ import type { Clock, Logger } from "@weft/foundation";
 import type { Json, ResourceKind } from "../kinds/resource-kind.js";
 import type { PodAccess } from "../pod-access.js";
 import { type Action, isAllowed, refusalOf } from "./access.js";
+import type { Aggregator } from "./aggregation/aggregator.js";
 import { sendError, sendText } from "./answer.js";
 import { aggregated, group, groupList, resourceList } from "./discovery.js";
 import type { Gatekeeper } from "./gatekeeper.js";
@@ -28,6 +29,7 @@ export interface HandlerOptions {
   readonly bound: BoundObjects;
   readonly gatekeeper: Gatekeeper;
   readonly podAccess: PodAccess;
+  readonly aggregator: Aggregator;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -59,14 +61,23 @@ export function createRequestHandler(options: HandlerOptions): RequestHandler {
     const path = parsePath(url.pathname);
     if (path.t === "other") {
       allow(user, { t: "path", verb: (request.method ?? "GET").toLowerCase(), path: url.pathname }, path);
+      const [, , group = "", version = ""] = url.pathname.split("/");
+      if (url.pathname.startsWith("/apis/") && options.aggregator.serves(group, version)) {
+        return await options.aggregator.forward(request, response, { group, version, user });
+      }
       const found =
-        request.method === "GET" ? documentOf(request.headers.accept ?? "", url.pathname, kinds) : undefined;
+        request.method === "GET"
+          ? documentOf(request.headers.accept ?? "", url.pathname, kinds, options.aggregator)
+          : undefined;
       if (found === undefined) throw noSuchPath();
       return sendText(response, 200, found.text, found.type);
     }
     allow(user, actionOf(request, path, url.searchParams), path);
     const { kind, resource } = find(kinds, path);
     if (kind === undefined) {
+      if (options.aggregator.serves(path.group, path.version)) {
+        return await options.aggregator.forward(request, response, { ...path, user });
+      }
       if (path.name !== "" || request.method !== "POST") throw noSuchPath();
       const context = { ...options, user };
       const review = answerReview(resource, await readBody(request), context);
@@ -174,7 +185,8 @@ function actionOf(request: IncomingMessage, path: ResourcePath, query: URLSearch
     group: path.group,
     resource: path.subresource === "" ? path.plural : `${path.plural}/${path.subresource}`,
     namespace: path.namespace,
-    name: path.name,
+    // A rule about one name allows to list and watch that one alone.
+    name: path.name || (/^metadata\.name=([^,=]+)$/.exec(query.get("fieldSelector") ?? "")?.[1] ?? ""),
   };
 }
 
@@ -183,6 +195,7 @@ function documentOf(
   accept: string,
   path: string,
   kinds: KindRegistry,
+  { versions: extensions }: Pick<Aggregator, "versions">,
 ): { readonly type: string; readonly text: string } | undefined {
   const [first = "", second, third, fourth = "", fifth = ""] = path.replace(/\/$/, "").split("/").slice(1);
   if (["healthz", "livez", "readyz"].includes(first)) return { type: "text/plain", text: "ok" };
@@ -190,7 +203,7 @@ function documentOf(
   // Who knows the aggregated form names it in the header.
   if (known && second === undefined && /g=apidiscovery\.k8s\.io;v=v2;/.test(accept)) {
     const type = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
-    return { type, text: JSON.stringify(aggregated(kinds, first === "api")) };
+    return { type, text: JSON.stringify(aggregated(kinds, extensions, first === "api")) };
   }
   const json = ((): Json | undefined => {
     if (first === "version") return version;
@@ -203,8 +216,8 @@ function documentOf(
       return third === undefined ? resourceList(kinds, "", second) : undefined;
     }
     if (first !== "apis" || fourth !== "") return undefined;
-    if (second === undefined) return groupList(kinds);
-    return third === undefined ? group(kinds, second) : resourceList(kinds, second, third);
+    if (second === undefined) return groupList(kinds, extensions);
+    return third === undefined ? group(kinds, extensions, second) : resourceList(kinds, second, third);
   })();
   return json === undefined ? undefined : { type: "application/json", text: JSON.stringify(json) };
 }
