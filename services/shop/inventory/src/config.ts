@@ -11,6 +11,14 @@ export const inventoryConfig = defineConfig({
     doc: "Key of remembered requests: their hashes, and replies that must not be readable.",
     bytes: 32,
   }),
+  HOLD_LAPSES_AFTER: variable.duration({
+    doc: "How long stock is held for somebody who neither commits nor releases it: longer than any order takes.",
+    default: "7d",
+  }),
+  TOMBSTONE_RETENTION: variable.duration({
+    doc: "How long a key stays forbidden that was released before it was used: longer than any call can be late.",
+    default: "30d",
+  }),
 });
 
 export type InventoryConfig = ConfigOf<typeof inventoryConfig>;

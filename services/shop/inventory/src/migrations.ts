@@ -52,4 +52,13 @@ export const migrations: readonly Migration[] = [
         ADD CONSTRAINT reservations_state_check CHECK (state IN ('held', 'committed', 'released', 'restocked'));
     `,
   },
+  {
+    // What is held for too long lapses; a key that was forbidden before it was used is forgotten one day.
+    name: "0005-lapsing",
+    sql: `
+      CREATE INDEX held_reservations ON reservations (create_time) WHERE state = 'held';
+      ALTER TABLE reserve_keys ADD COLUMN create_time timestamptz NOT NULL DEFAULT now();
+      CREATE INDEX forbidden_reserve_keys ON reserve_keys (create_time) WHERE reservation_id IS NULL;
+    `,
+  },
 ];

@@ -27,6 +27,10 @@ export interface InventoryStore {
   ): Promise<Reservation>;
   /** A caller's reservation, locked until this transaction ends; nothing when it is not theirs. */
   lockReservation(tx: Transaction, principal: string, name: ReservationName): Promise<StoredReservation | undefined>;
+  /** Reservations that have been held for longer than this, locked; not those that somebody is about to end. */
+  lockLapsed(tx: Transaction, heldForMs: number, limit: number): Promise<readonly StoredReservation[]>;
+  /** Forgets keys that were forbidden that long ago and never used, in small batches; gives how many. */
+  pruneForbidden(olderThanMs: number, bounds: CallBounds): Promise<number>;
   /** Ends a locked reservation: its stock is held no more, and leaves for good or can be had again. */
   end(tx: Transaction, reservation: Reservation, state: Ended): Promise<Reservation>;
 }
@@ -97,12 +101,29 @@ export function createInventoryStore(database: Database): InventoryStore {
          WHERE principal = $1 AND reservation_id = ${idOf(name)} FOR UPDATE`,
         [principal, textOf(name)],
       );
-      if (row === undefined) return undefined;
-      return {
-        ...fromReservationRow(row),
-        principal: column.text(row, "principal"),
-        reserveKey: column.text(row, "reserve_key"),
-      };
+      return row === undefined ? undefined : fromStoredRow(row);
+    },
+
+    async lockLapsed(tx, heldForMs, limit) {
+      const rows = await tx.query(
+        `SELECT reservation_id, state, lines, create_time, principal, reserve_key FROM reservations
+         WHERE state = 'held' AND create_time < now() - make_interval(secs => $1)
+         ORDER BY create_time LIMIT $2 FOR UPDATE SKIP LOCKED`,
+        [heldForMs / 1_000, limit],
+      );
+      return rows.map(fromStoredRow);
+    },
+
+    async pruneForbidden(olderThanMs, bounds) {
+      const rows = await database.query(
+        `DELETE FROM reserve_keys WHERE (principal, reserve_key) IN (
+           SELECT principal, reserve_key FROM reserve_keys
+           WHERE reservation_id IS NULL AND create_time < now() - make_interval(secs => $1) LIMIT 1000 FOR UPDATE SKIP LOCKED
+         ) RETURNING 1 AS gone`,
+        [olderThanMs / 1_000],
+        bounds,
+      );
+      return rows.length;
     },
 
     async find(principal, name, bounds) {
@@ -177,6 +198,14 @@ function fromReservationRow(row: Row): Reservation {
     state: fromState(column.text(row, "state")),
     lines: fromLines(column.json(row, "lines")),
     createTime: column.timestamp(row, "create_time"),
+  };
+}
+
+function fromStoredRow(row: Row): StoredReservation {
+  return {
+    ...fromReservationRow(row),
+    principal: column.text(row, "principal"),
+    reserveKey: column.text(row, "reserve_key"),
   };
 }
 

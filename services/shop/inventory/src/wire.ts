@@ -3,6 +3,7 @@ import { InventoryService } from "@weft/contracts/shop/inventory/v1";
 import { createDatabase, createDataKey, createIdempotency, migrateWhenUp, whyNotUp } from "@weft/store";
 import type { InventoryConfig } from "./config.js";
 import { createHandlers } from "./handlers.js";
+import { keepHouse } from "./housekeeping.js";
 import { migrations } from "./migrations.js";
 import { createInventoryStore } from "./store.js";
 
@@ -19,6 +20,9 @@ export async function wire(chassis: Chassis<InventoryConfig>): Promise<void> {
   const dataKey = createDataKey(Buffer.from(config.WEFT_DATA_KEY.reveal(), "base64"));
   const idempotency = createIdempotency({ database, dataKey, logger, clock });
   scope.spawn((signal) => idempotency.keepPruned(signal));
-  const handlers = createHandlers({ store: createInventoryStore(database), idempotency });
+  const store = createInventoryStore(database);
+  const { HOLD_LAPSES_AFTER: holdMs, TOMBSTONE_RETENTION: tombstonesMs } = config;
+  scope.spawn((signal) => keepHouse({ database, store, idempotency, clock, logger, holdMs, tombstonesMs }, signal));
+  const handlers = createHandlers({ store, idempotency });
   await chassis.serve((router) => router.service(InventoryService, handlers));
 }

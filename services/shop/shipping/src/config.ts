@@ -11,6 +11,14 @@ export const shippingConfig = defineConfig({
     doc: "Key of remembered requests: their hashes, and replies that must not be readable.",
     bytes: 32,
   }),
+  CARRIER_PICKUP_AFTER: variable.duration({
+    doc: "How long after its label was made the simulated carrier picks a shipment up; 0 leaves that to RecordScan.",
+    default: "30m",
+  }),
+  TOMBSTONE_RETENTION: variable.duration({
+    doc: "How long a key stays forbidden that was cancelled before it was used: longer than any call can be late.",
+    default: "30d",
+  }),
 });
 
 export type ShippingConfig = ConfigOf<typeof shippingConfig>;

@@ -32,4 +32,13 @@ export const migrations: readonly Migration[] = [
       );
     `,
   },
+  {
+    // What waits for the carrier is found; a key that was forbidden before it was used is forgotten one day.
+    name: "0002-carrier",
+    sql: `
+      CREATE INDEX labels_to_pick_up ON labels (create_time) WHERE state = 'created';
+      ALTER TABLE label_keys ADD COLUMN create_time timestamptz NOT NULL DEFAULT now();
+      CREATE INDEX forbidden_label_keys ON label_keys (create_time) WHERE label_id IS NULL;
+    `,
+  },
 ];

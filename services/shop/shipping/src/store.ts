@@ -33,6 +33,10 @@ export interface LabelStore {
   find(principal: string, name: LabelName, bounds: CallBounds): Promise<Label | "forbidden" | undefined>;
   /** A caller's label, locked until this transaction ends. */
   lock(tx: Transaction, principal: string, name: LabelName): Promise<StoredLabel | undefined>;
+  /** Hands over to the carrier what was labelled that long ago, at most so many; gives how many. Not what somebody is about to cancel. */
+  handOver(labelledForMs: number, limit: number, bounds: CallBounds): Promise<number>;
+  /** Forgets keys that were forbidden that long ago and never used, in small batches; gives how many. */
+  pruneForbidden(olderThanMs: number, bounds: CallBounds): Promise<number>;
   /** Moves a locked label to another state. */
   move(tx: Transaction, labelId: string, state: LabelState): Promise<StoredLabel>;
 }
@@ -99,6 +103,30 @@ export function createLabelStore(database: Database): LabelStore {
     async lock(tx, principal, name) {
       const [row] = await tx.query(`${select(name)} FOR UPDATE`, [principal, textOf(name)]);
       return row === undefined ? undefined : fromLabelRow(row);
+    },
+
+    async handOver(labelledForMs, limit, bounds) {
+      const rows = await database.query(
+        `UPDATE labels SET state = 'handed-over', update_time = now() WHERE label_id IN (
+           SELECT label_id FROM labels WHERE state = 'created' AND create_time <= now() - make_interval(secs => $1)
+           ORDER BY create_time LIMIT $2 FOR UPDATE SKIP LOCKED
+         ) RETURNING 1 AS gone`,
+        [labelledForMs / 1_000, limit],
+        bounds,
+      );
+      return rows.length;
+    },
+
+    async pruneForbidden(olderThanMs, bounds) {
+      const rows = await database.query(
+        `DELETE FROM label_keys WHERE (principal, label_key) IN (
+           SELECT principal, label_key FROM label_keys
+           WHERE label_id IS NULL AND create_time < now() - make_interval(secs => $1) LIMIT 1000 FOR UPDATE SKIP LOCKED
+         ) RETURNING 1 AS gone`,
+        [olderThanMs / 1_000],
+        bounds,
+      );
+      return rows.length;
     },
 
     async move(tx, labelId, state) {

@@ -1,6 +1,7 @@
 import type { Chassis } from "@weft/chassis";
 import { ShippingService } from "@weft/contracts/shop/shipping/v1";
 import { createDatabase, createDataKey, createIdempotency, migrateWhenUp, whyNotUp } from "@weft/store";
+import { playCarrier } from "./carrier.js";
 import type { ShippingConfig } from "./config.js";
 import { createHandlers } from "./handlers.js";
 import { migrations } from "./migrations.js";
@@ -19,6 +20,9 @@ export async function wire(chassis: Chassis<ShippingConfig>): Promise<void> {
   const dataKey = createDataKey(Buffer.from(config.WEFT_DATA_KEY.reveal(), "base64"));
   const idempotency = createIdempotency({ database, dataKey, logger, clock });
   scope.spawn((signal) => idempotency.keepPruned(signal));
-  const handlers = createHandlers({ store: createLabelStore(database), idempotency });
+  const store = createLabelStore(database);
+  const { CARRIER_PICKUP_AFTER: pickupAfterMs, TOMBSTONE_RETENTION: tombstonesMs } = config;
+  scope.spawn((signal) => playCarrier({ store, clock, logger, pickupAfterMs, tombstonesMs }, signal));
+  const handlers = createHandlers({ store, idempotency });
   await chassis.serve((router) => router.service(ShippingService, handlers));
 }
