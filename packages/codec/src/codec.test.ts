@@ -33,9 +33,26 @@ describe("a codec", () => {
     expect(result).toMatchObject({ ok: false, error: expect.stringContaining("google.protobuf.Any") });
   });
 
-  test("takes the bytes over: a bytes field is a view of them", () => {
-    const bytes = codecOf(AnySchema).encode(create(AnySchema, { typeUrl: "t", value: Uint8Array.of(1, 2, 3) }));
+  test("gives a message that has nothing in common with the bytes it was read from", () => {
+    const large = new Uint8Array(10_000).fill(7);
+    const bytes = codecOf(AnySchema).encode(create(AnySchema, { typeUrl: "t", value: large }));
     const result = codecOf(AnySchema).decode(bytes);
+    bytes.fill(0);
+    expect(result.ok && result.value.value).toEqual(large);
+  });
+
+  test("reads bytes that are handed over without copying what is large", () => {
+    const bytes = codecOf(AnySchema).encode(create(AnySchema, { typeUrl: "t", value: new Uint8Array(10_000) }));
+    const result = codecOf(AnySchema).decodeOwned(bytes);
     expect(result.ok && result.value.value.buffer).toBe(bytes.buffer);
+  });
+
+  test("reads a message within a larger buffer, and nothing of what stands around it", () => {
+    const codec = codecOf(AnySchema);
+    const message = create(AnySchema, { typeUrl: "example/Type", value: Uint8Array.of(1, 2, 3) });
+    const bytes = codec.encode(message);
+    const around = Buffer.concat([Buffer.alloc(9, 0xff), bytes, Buffer.alloc(9, 0x12)]);
+    expect(codec.decode(around, 9, 9 + bytes.length)).toEqual({ ok: true, value: message });
+    expect(codec.decode(around, 9, 8 + bytes.length).ok).toBe(false);
   });
 });

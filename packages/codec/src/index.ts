@@ -1,1 +1,2 @@
-export { type Codec, codecOf } from "./codec.js";
+export { type Codec, codecOf, type EncodeOptions } from "./codec.js";
+export { GrowingBuffer, type SendBuffer } from "./send-buffer.js";
