@@ -74,7 +74,9 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
       if (state.value.t === "listing") state.set({ t: "listing", waitingFor: source.waitingFor() });
       // No Service speaks for these; what was once said of them, perhaps by an earlier process, is taken back.
       for (const { kind, key, value } of changes) {
-        if (kind === "route" && value?.parents.length === 0) status.report(key, [], value);
+        if (kind !== "route") continue;
+        if (value === undefined) status.forget(key);
+        else if (value.parents.length === 0) status.report(key, [], value);
       }
       publisher.touch(
         touched.flatMap(({ services }) => [...services]),

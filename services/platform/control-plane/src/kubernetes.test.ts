@@ -1,4 +1,4 @@
-import { silentLogger, systemClock } from "@weft/foundation";
+import { silentLogger, systemClock, WatchSource } from "@weft/foundation";
 import { eventually } from "@weft/foundation/testing";
 import { kinds } from "@weft/kube";
 import { createGrpcJsTransport } from "@weft/wire";
@@ -18,7 +18,8 @@ async function start(prepare: (kube: MiniKube) => void = () => {}) {
   prepare(kube);
   const { client } = kube;
   const tools = { client, clock: systemClock, logger: silentLogger };
-  const status = createKubeStatusWriter(tools);
+  const leading = new WatchSource(true);
+  const status = createKubeStatusWriter({ ...tools, leading });
   const controlPlane = createControlPlane({
     source: createKubeSource(tools),
     status,
@@ -29,6 +30,7 @@ async function start(prepare: (kube: MiniKube) => void = () => {}) {
   return {
     kube,
     controlPlane,
+    leading,
     serving: () => controlPlane.state.until(({ t }) => t === "serving", AbortSignal.timeout(10_000)),
     resources: () => controlPlane.describe().resources.map(({ type, name }) => `${type} ${name}`),
     async [Symbol.asyncDispose]() {

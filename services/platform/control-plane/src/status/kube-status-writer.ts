@@ -1,13 +1,14 @@
-import { type Clock, createBackoff, type Logger, Scope, sleep } from "@weft/foundation";
+import { type Clock, createBackoff, type Logger, Scope, sleep, type Watch } from "@weft/foundation";
 import { type GrpcRoute, isKubeError, type KubeClient, kinds } from "@weft/kube";
 import { keyParts, type RouteKey } from "../model/keys.js";
 import type { ParentOutcome } from "../model/outcome.js";
-import type { MeshRoute } from "../model/route.js";
 import { parentsWith } from "./route-conditions.js";
 import type { StatusSink } from "./status-sink.js";
 
 export interface KubeStatusWriterOptions {
   readonly client: KubeClient;
+  /** True while this process is the one that writes. */
+  readonly leading: Watch<boolean>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -19,18 +20,24 @@ interface Wanted {
 
 const retryBackoff = { initialMs: 100, maxMs: 10_000, multiplier: 2, jitter: 0.3 };
 
+/** The time in which this process is the one that writes. */
+interface Term {
+  readonly due: Map<RouteKey, Wanted>;
+  readonly abort: AbortController;
+  wake: () => void;
+}
+
 /**
  * Writes what became of routes into their status, one route after another, the newest word of each only.
- * Replicas write the same; who comes second finds nothing to change.
+ * Every replica knows all of it; the one that leads writes, and begins with what its predecessor may have left undone.
  */
 export function createKubeStatusWriter(options: KubeStatusWriterOptions): StatusSink & AsyncDisposable {
-  const { client, clock } = options;
+  const { client, clock, leading } = options;
   const logger = options.logger.child({ component: "route-status" });
-  const wanted = new Map<RouteKey, Wanted>();
+  const known = new Map<RouteKey, Wanted>();
   const scope = new Scope();
-  let wake: () => void = () => {};
+  let term: Term | undefined;
 
-  /** Reads, compares, writes; true when nothing is left to do for this route. */
   const write = async (key: RouteKey, { outcomes, generation }: Wanted, signal: AbortSignal): Promise<void> => {
     const route = await client.get(kinds.grpcRoute, keyParts(key), { signal });
     // Of another generation than was judged: its own judgement is on the way.
@@ -43,19 +50,16 @@ export function createKubeStatusWriter(options: KubeStatusWriterOptions): Status
     logger.info("route status written", { route: key, accepted: outcomes.every(({ accepted }) => accepted.ok) });
   };
 
-  const run = async (signal: AbortSignal): Promise<void> => {
+  const run = async ({ due, abort: { signal } }: Term, sleeping: (wake: () => void) => void): Promise<void> => {
     const backoff = createBackoff(retryBackoff);
     while (!signal.aborted) {
-      const next = wanted.entries().next();
+      const next = due.entries().next();
       if (next.done === true) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-          if (signal.aborted) resolve();
-        });
+        await new Promise<void>((resolve) => sleeping(resolve));
         continue;
       }
       const [key, want] = next.value;
-      wanted.delete(key);
+      due.delete(key);
       try {
         await write(key, want, signal);
         backoff.reset();
@@ -63,22 +67,53 @@ export function createKubeStatusWriter(options: KubeStatusWriterOptions): Status
         if (signal.aborted) return;
         if (isKubeError(error, "not-found")) continue;
         // Written by somebody else in between (409): read and compare again. Newer words that came meanwhile count.
-        if (!wanted.has(key)) wanted.set(key, want);
+        if (!due.has(key)) due.set(key, want);
         if (isKubeError(error, "conflict")) continue;
         logger.warn("route status could not be written, trying again", { route: key, error });
-        await sleep(backoff.nextMs(), { clock, signal });
+        await sleep(backoff.nextMs(), { clock, signal }).catch(() => {
+          // The term is over: the loop sees it.
+        });
       }
     }
   };
 
-  scope.signal.addEventListener("abort", () => wake(), { once: true });
-  scope.spawn(run);
+  const begin = (): void => {
+    const next: Term = { due: new Map(known), abort: new AbortController(), wake() {} };
+    term = next;
+    scope.spawn(() =>
+      run(next, (wake) => {
+        next.wake = wake;
+      }),
+    );
+  };
+  const end = (): void => {
+    const last = term;
+    term = undefined;
+    last?.abort.abort();
+    last?.wake();
+  };
+
+  if (leading.value) begin();
+  const following = leading.subscribe((isLeading) => {
+    end();
+    if (isLeading) begin();
+  });
 
   return {
-    report(key: RouteKey, outcomes: readonly ParentOutcome[], seen: MeshRoute) {
-      wanted.set(key, { outcomes, generation: seen.generation });
-      wake();
+    report(key, outcomes, seen) {
+      const want = { outcomes, generation: seen.generation };
+      known.set(key, want);
+      term?.due.set(key, want);
+      term?.wake();
     },
-    [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),
+    forget(key) {
+      known.delete(key);
+      term?.due.delete(key);
+    },
+    async [Symbol.asyncDispose]() {
+      following[Symbol.dispose]();
+      end();
+      await scope[Symbol.asyncDispose]();
+    },
   };
 }

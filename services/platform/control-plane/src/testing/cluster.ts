@@ -22,7 +22,10 @@ export function startControlPlane(
   const outcomes = new Map<RouteKey, readonly ParentOutcome[]>();
   const controlPlane = createControlPlane({
     source,
-    status: { report: (route, said) => void outcomes.set(route, said) },
+    status: {
+      report: (route, said) => void outcomes.set(route, said),
+      forget: (route) => void outcomes.delete(route),
+    },
     transport: createGrpcJsTransport(),
     host: "127.0.0.1",
     port: options.port ?? 0,

@@ -4,10 +4,15 @@ import { apiVersionOf, createKubeClient, type Kind, type KubeClient, type KubeOb
 const served: readonly Kind[] = [
   kinds.namespace,
   kinds.node,
+  kinds.pod,
   kinds.service,
   kinds.endpointSlice,
   kinds.grpcRoute,
   kinds.referenceGrant,
+  kinds.configMap,
+  kinds.secret,
+  kinds.lease,
+  kinds.apiService,
 ];
 
 /** What a test writes: identity and version are added. */
@@ -16,7 +21,7 @@ export interface MiniObject {
   readonly [field: string]: unknown;
 }
 
-/** As much of a Kubernetes API as the control plane uses: get, list, watch, and status with its version check. */
+/** As much of a Kubernetes API as the control plane uses, with the version checks of writes. */
 export interface MiniKube extends AsyncDisposable {
   readonly client: KubeClient;
   /** Creates or replaces an object, as somebody else would. */
@@ -27,7 +32,11 @@ export interface MiniKube extends AsyncDisposable {
   setBroken(kind: Kind, broken: boolean): void;
   /** How many status writes were asked for. */
   readonly statusWrites: number;
-  /** Runs once, before the next status write is judged: the place for a rival. */
+  /** Refuses every request, or no longer. */
+  setAway(away: boolean): void;
+  /** Another client of the same API: another process. Ends with the API. */
+  connect(): KubeClient;
+  /** Runs once, before the next write is judged: the place for a rival. */
   interfere(action: () => void): void;
 }
 
@@ -44,6 +53,7 @@ export async function startMiniKube(): Promise<MiniKube> {
   let version = 1_000;
   let statusWrites = 0;
   let rival: (() => void) | undefined;
+  let isAway = false;
 
   const tell = (kind: Kind, type: string, object: MiniObject): void => {
     const line = `${JSON.stringify({ type, object })}\n`;
@@ -81,30 +91,58 @@ export async function startMiniKube(): Promise<MiniKube> {
       return send(200, { kind: `${kind.kind}List`, metadata: { resourceVersion: String(version) }, items });
     }
     const path = url.pathname.replace(/\/status$/, "");
-    const found = objects.get(path);
-    if (found === undefined) return refuse(404, "NotFound");
-    if (request.method === "GET") return send(200, found.object);
-    if (request.method !== "PUT" || path === url.pathname) return refuse(405, "MethodNotAllowed");
-    let text = "";
-    for await (const chunk of request) text += String(chunk);
-    statusWrites += 1;
+    if (request.method === "GET") {
+      const found = objects.get(path);
+      return found === undefined ? refuse(404, "NotFound") : send(200, found.object);
+    }
+    const text = await textOf(request);
+    const isStatus = path !== url.pathname;
+    if (isStatus) statusWrites += 1;
     const action = rival;
     rival = undefined;
     action?.();
-    const current = objects.get(path)?.object;
     const sent = parseObject(text);
+    if (request.method === "POST") return create(url.pathname, sent, { send, refuse });
+    const current = objects.get(path);
     if (current === undefined) return refuse(404, "NotFound");
-    if (sent.metadata["resourceVersion"] !== current.metadata["resourceVersion"]) return refuse(409, "Conflict");
-    return send(200, store(found.kind, { ...current, status: sent["status"] }));
+    const sentVersion = sent.metadata?.["resourceVersion"];
+    if (sentVersion !== undefined && sentVersion !== current.object.metadata["resourceVersion"])
+      return refuse(409, "Conflict");
+    if (request.method === "PATCH") return send(200, store(current.kind, merged(current.object, sent)));
+    return send(200, store(current.kind, isStatus ? { ...current.object, status: sent["status"] } : whole(sent)));
   };
 
-  const server = createServer((request, response) => void respond(request, response));
+  const create = (
+    pathname: string,
+    sent: Sent,
+    { send, refuse }: { send: (code: number, body: object) => void; refuse: (code: number, reason: string) => void },
+  ): void => {
+    const object = whole(sent);
+    const kind = served.find((each) => pathOf(each, namespaceOf(object)) === pathname);
+    if (kind === undefined) refuse(404, "NotFound");
+    else if (objects.has(pathOf(kind, object.metadata))) refuse(409, "AlreadyExists");
+    else send(201, store(kind, object));
+  };
+
+  const server = createServer((request, response) => {
+    if (isAway) response.writeHead(503).end();
+    else void respond(request, response);
+  });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
-  const client = createKubeClient({ server: `http://127.0.0.1:${port}` });
+  const clients: KubeClient[] = [];
+  const connect = (): KubeClient => {
+    const client = createKubeClient({ server: `http://127.0.0.1:${port}` });
+    clients.push(client);
+    return client;
+  };
   return {
-    client,
+    client: connect(),
+    connect,
+    setAway(away) {
+      isAway = away;
+    },
     put: (kind, object) => void store(kind, object),
     remove(kind, name, namespace) {
       const path = pathOf(kind, namespace === undefined ? { name } : { name, namespace });
@@ -128,13 +166,42 @@ export async function startMiniKube(): Promise<MiniKube> {
       rival = action;
     },
     async [Symbol.asyncDispose]() {
-      await client[Symbol.asyncDispose]();
+      for (const client of clients) await client[Symbol.asyncDispose]();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },
   };
 }
 
-function parseObject(text: string): MiniObject {
-  return JSON.parse(text) as MiniObject;
+interface Sent {
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  readonly [field: string]: unknown;
+}
+
+function parseObject(text: string): Sent {
+  return JSON.parse(text) as Sent;
+}
+
+function whole(sent: Sent): MiniObject {
+  return { ...sent, metadata: { ...sent.metadata, name: String(sent.metadata?.["name"]) } };
+}
+
+function namespaceOf({ metadata }: MiniObject): { readonly namespace?: string } {
+  return metadata.namespace === undefined ? {} : { namespace: metadata.namespace };
+}
+
+async function textOf(request: IncomingMessage): Promise<string> {
+  let text = "";
+  for await (const chunk of request) text += String(chunk);
+  return text;
+}
+
+/** RFC 7386, as deep as the patches here go: `metadata` and `spec` field by field. */
+function merged(before: MiniObject, patch: Sent): MiniObject {
+  const under = (name: string): object => ({ ...recordOf(before[name]), ...recordOf(patch[name]) });
+  return { ...before, spec: under("spec"), metadata: { ...before.metadata, ...patch.metadata } };
+}
+
+function recordOf(value: unknown): object {
+  return typeof value === "object" && value !== null ? value : {};
 }
