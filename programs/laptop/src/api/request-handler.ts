@@ -7,6 +7,7 @@ import { type Action, isAllowed, refusalOf } from "./access.js";
 import type { Aggregator } from "./aggregation/aggregator.js";
 import { sendError, sendText } from "./answer.js";
 import { aggregated, group, groupList, resourceList } from "./discovery.js";
+import { evict } from "./eviction.js";
 import type { Gatekeeper } from "./gatekeeper.js";
 import type { KindRegistry } from "./kind-registry.js";
 import type { Lister } from "./lister.js";
@@ -88,6 +89,11 @@ export function createRequestHandler(options: HandlerOptions): RequestHandler {
       if (request.method !== "GET") throw methodNotAllowed();
       const pod = options.objects.get(kind, path.namespace, path.name);
       return sendLog({ response, pod, query: url.searchParams, access: options.podAccess, clock: options.clock });
+    }
+    if (kind.kind === "Pod" && path.subresource === "eviction") {
+      if (request.method !== "POST") throw methodNotAllowed();
+      const evicted = evict(path, await readBody(request), options);
+      return sendText(response, 201, JSON.stringify(evicted));
     }
     if (kind.kind === "Pod" && path.subresource === "portforward") {
       throw badRequest("Upgrade request required: port-forward works over WebSocket (v4.channel.k8s.io)");

@@ -164,10 +164,7 @@ function boundObject(
 /** autoscaling/v1 Scale of an object that has replicas. */
 export function scaleOf(object: Json): Json {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = recordAt(object, "metadata");
-  const labels = recordAt(object, "spec", "selector", "matchLabels");
-  const selector = Object.entries(labels)
-    .map(([key, value]) => `${key}=${String(value)}`)
-    .join(",");
+  const selector = selectorText(recordAt(object, "spec", "selector"));
   return {
     kind: "Scale",
     apiVersion: "autoscaling/v1",
@@ -176,4 +173,27 @@ export function scaleOf(object: Json): Json {
     spec: numberAt(object, "spec", "replicas") === 0 ? {} : { replicas: numberAt(object, "spec", "replicas") ?? 1 },
     status: { replicas: numberAt(object, "status", "replicas") ?? 0, ...(selector === "" ? {} : { selector }) },
   };
+}
+
+/** A LabelSelector in its text form, keys in order. */
+function selectorText(selector: Json): string {
+  const labels = Object.entries(recordAt(selector, "matchLabels")).map(([key, value]) => [
+    key,
+    `${key}=${String(value)}`,
+  ]);
+  const expressions = listAt(selector, "matchExpressions").map((expression) => {
+    const key = textAt(expression, "key");
+    const values = listAt(expression, "values").map(String).sort().join(",");
+    const texts: Readonly<Record<string, string>> = {
+      In: `${key} in (${values})`,
+      NotIn: `${key} notin (${values})`,
+      Exists: key,
+      DoesNotExist: `!${key}`,
+    };
+    return [key, texts[textAt(expression, "operator")] ?? key];
+  });
+  return [...labels, ...expressions]
+    .sort(([a = ""], [b = ""]) => (a < b ? -1 : a > b ? 1 : 0))
+    .map(([, text]) => text)
+    .join(",");
 }

@@ -1,3 +1,5 @@
+export { startAutoscalers } from "./autoscaling/autoscalers.js";
+export { startBudgets } from "./budgets.js";
 export { startDatabases } from "./databases.js";
 export { startEndpointSlices } from "./endpoint-slices.js";
 export { type LoadBalancers, startLoadBalancers } from "./load-balancers.js";

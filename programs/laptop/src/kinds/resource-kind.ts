@@ -16,7 +16,8 @@ export interface Cause {
     | "FieldValueTooLong"
     | "FieldValueTooMany"
     | "FieldValueTypeInvalid"
-    | "FieldManagerConflict";
+    | "FieldManagerConflict"
+    | "DisruptionBudget";
   readonly message: string;
 }
 

@@ -5,6 +5,7 @@ import {
   type EndpointSlice,
   type Informer,
   type Kind,
+  type KindOf,
   type KubeClient,
   type KubeObject,
   kinds,
@@ -30,6 +31,8 @@ export interface Informers extends AsyncDisposable {
   readonly secrets: Informer<Secret>;
   readonly configMaps: Informer<ConfigMap>;
   readonly serviceAccounts: Informer<ServiceAccount>;
+  readonly autoscalers: Informer<KindOf<typeof kinds.horizontalPodAutoscaler>>;
+  readonly budgets: Informer<KindOf<typeof kinds.podDisruptionBudget>>;
 }
 
 /** Starts them and waits until each has listed once. */
@@ -57,6 +60,8 @@ export async function startInformers(options: {
     secrets: start(kinds.secret),
     configMaps: start(kinds.configMap),
     serviceAccounts: start(kinds.serviceAccount),
+    autoscalers: start(kinds.horizontalPodAutoscaler),
+    budgets: start(kinds.podDisruptionBudget),
     [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),
   };
   await Promise.all(all.map(({ synced }) => synced.until((done) => done, signal)));

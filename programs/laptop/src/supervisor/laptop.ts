@@ -5,6 +5,8 @@ import { type AnyObject, createKubeClient, type KubeClient, kinds, type Pod } fr
 import { createLaptopApi, type LaptopApi, type LaptopApiOptions } from "../api/index.js";
 import {
   type LoadBalancers,
+  startAutoscalers,
+  startBudgets,
   startDatabases,
   startEndpointSlices,
   startLoadBalancers,
@@ -96,6 +98,8 @@ export async function startLaptop(options: LaptopOptions): Promise<Laptop> {
     const postgres = createPostgresRuntime({ directory: state.postgres, logger });
     const databases = scope.use(startDatabases({ client, ...informers, adminUrl: postgres.adminUrl, logger }));
     scope.use(startWorkloads({ client, ...informers, nodeName, logger }));
+    scope.use(startAutoscalers({ client, ...informers, logger }));
+    scope.use(startBudgets({ client, ...informers, logger }));
     scope.use(startEndpointSlices({ client, ...informers, logger }));
     scope.use(
       startServiceNames({ file: state.names, ...informers, fixed: { "kubernetes.default": [addresses.nodeAddress] } }),
