@@ -60,24 +60,24 @@ export async function setUpDatabases(options: SetUpOptions): Promise<void> {
   const secretOf = (name: string, content: () => Readonly<Record<string, string>>): Promise<SecretContent> =>
     persistently(`Secret ${namespace}/${name}`, async () => {
       const found = await ensureSecret({ client, namespace, name, content, signal });
-      if (found.made) logger.info("Secret made", { secret: name });
+      if (found.made) logger.info("Secret made", { name });
       return found;
     });
 
   const superuser = await secretOf(superuserSecret, () => ({ password: randomPassword() }));
   const adminUrl = `postgres://postgres:${encodeURIComponent(superuser.value("password"))}@${server}/postgres`;
+  // All Secrets before any database: Pods that wait for theirs start meanwhile, and look for their database by themselves.
+  const wanted: { readonly name: string; readonly password: string }[] = [];
   for (const name of databases) {
     const secret = await secretOf(`${name}-database`, () => ({ ...newDatabaseSecret({ server, name }) }));
     const url = parseDatabaseUrl(secret.value("url"), secret.name);
     // Every Pod of the service needs it.
     secret.value("data-key");
-    if (url.host !== server || url.username !== name) {
-      logger.info("left alone: its Secret leads elsewhere", { database: name, server: url.host });
-      continue;
-    }
-    await persistently(`database ${name} on ${server}`, () =>
-      ensureOwnDatabase({ adminUrl, name, password: decodeURIComponent(url.password) }),
-    );
+    if (url.host === server && url.username === name) wanted.push({ name, password: decodeURIComponent(url.password) });
+    else logger.info("left alone: its Secret leads elsewhere", { database: name, server: url.host });
+  }
+  for (const { name, password } of wanted) {
+    await persistently(`database ${name} on ${server}`, () => ensureOwnDatabase({ adminUrl, name, password }));
     logger.info("database ready", { database: name });
   }
 }
