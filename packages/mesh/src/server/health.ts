@@ -59,7 +59,7 @@ export class HealthService {
     check: (request) => {
       const status = this.#statusOf(request.service);
       if (status === ServingStatus.SERVICE_UNKNOWN) {
-        throw new ConnectError(`service ${JSON.stringify(request.service)} is not served here`, Code.NotFound);
+        throw new ConnectError("the service asked about is not served here", Code.NotFound);
       }
       return { status };
     },
