@@ -133,3 +133,22 @@ test("a status that somebody wiped is written again", async () => {
   expect(conditions(world.kube, "good")).toEqual([]);
   await eventually(() => conditions(world.kube, "good").length === 2, soon);
 });
+
+test("who does not lead writes nothing, and who begins to lead writes what is not said yet", async () => {
+  await using world = await start((kube) => kube.put(kinds.service, { ...serviceObject("catalog") }));
+  await world.serving();
+  const { kube, leading } = world;
+  leading.set(false);
+  kube.put(kinds.grpcRoute, route("first", [toCatalog]));
+  kube.put(kinds.service, { ...serviceObject("marker") });
+  await eventually(() => world.resources().includes("Listener marker.shop"), soon);
+  expect(kube.statusWrites).toBe(0);
+  leading.set(true);
+  await eventually(() => conditions(kube, "first").length === 2, soon);
+  expect(kube.statusWrites).toBe(1);
+  leading.set(false);
+  leading.set(true);
+  kube.put(kinds.grpcRoute, route("second", [{ matches: [{ headers: [{ name: "x", value: "1" }] }], ...toCatalog }]));
+  await eventually(() => conditions(kube, "second").length === 2, soon);
+  expect(kube.statusWrites).toBe(2);
+});

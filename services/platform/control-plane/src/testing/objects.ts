@@ -1,4 +1,12 @@
-import { type EndpointSlice, type GrpcRoute, type Kind, type KubeObject, kinds, type Service } from "@weft/kube";
+import {
+  type EndpointSlice,
+  type GrpcRoute,
+  type Kind,
+  type KubeObject,
+  kinds,
+  type Pod,
+  type Service,
+} from "@weft/kube";
 import { routeKey, serviceKey } from "../model/keys.js";
 import { fromEndpointSlice, fromGrpcRoute, fromReferenceGrant, fromService } from "../source/from-kube.js";
 import type { Change } from "../source/source.js";
@@ -123,4 +131,34 @@ export function grantIs(namespace: string, from: string, service?: string): Chan
     },
   });
   return { kind: "grant", key: `${namespace}/grant`, value: fromReferenceGrant(object) };
+}
+
+/** A Pod of the mesh, running and ready unless said otherwise; `port` is the name of its only port. */
+export function podObject(
+  name: Name,
+  more: {
+    readonly ip: string;
+    readonly phase?: string;
+    readonly ready?: boolean;
+    readonly port?: string;
+    readonly containerPort?: number;
+    readonly uid?: string;
+    readonly terminating?: boolean;
+    readonly labels?: Readonly<Record<string, string>>;
+  },
+): Pod {
+  const { ip, phase = "Running", ready = true, port = "admin", containerPort = 9464, terminating = false } = more;
+  return parse(kinds.pod, {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: {
+      ...split(name),
+      uid: more.uid ?? `uid-${name}`,
+      labels: more.labels ?? { "app.kubernetes.io/name": "catalog" },
+      annotations: { note: "not needed" },
+      ...(terminating ? { deletionTimestamp: "2026-01-01T00:00:00Z" } : {}),
+    },
+    spec: { containers: [{ name: "main", image: "main", ports: [{ name: port, containerPort }] }] },
+    status: { phase, podIP: ip, conditions: [{ type: "Ready", status: ready ? "True" : "False" }] },
+  });
 }
