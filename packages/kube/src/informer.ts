@@ -36,9 +36,9 @@ export interface InformerOptions<T extends KubeObject> extends Selection {
   readonly trim?: (object: T) => T;
   /** Waits between failed attempts. Default 200 ms growing to 10 s. */
   readonly backoff?: BackoffPolicy;
-  /** A watch on which nothing arrives for so long, no bookmark either, is taken for dead. Default 90 s. */
+  /** A watch on which nothing arrives for so long, its end neither, is taken for dead. Default 90 s: longer than any watch should last. */
   readonly silenceMs?: number;
-  /** Each watch ends after about this long and goes on in a new one. Default 300 s. */
+  /** Each watch ends after about this long and goes on in a new one: of a kind that nothing happens to, a server has nothing else to say. Default 60 s. */
   readonly watchSeconds?: number;
 }
 
@@ -107,7 +107,7 @@ export function startInformer<T extends KubeObject>(options: InformerOptions<T>)
   };
 
   const follow = async (signal: AbortSignal): Promise<void> => {
-    const watchSeconds = Math.ceil((options.watchSeconds ?? 300) * (1 + 0.2 * random()));
+    const watchSeconds = Math.ceil((options.watchSeconds ?? 60) * (1 + 0.2 * random()));
     const events = client.watchBatches(kind, {
       ...selection,
       resourceVersion,
