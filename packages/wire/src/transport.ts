@@ -74,6 +74,9 @@ export class TooManyPings extends Error {
   }
 }
 
+/** How messages of 1 KiB and more are sent: `gzip` only to a peer that takes it. What comes is taken either way. */
+export type Compression = "identity" | "gzip";
+
 export interface ConnectOptions extends StreamLimits {
   readonly host: string;
   readonly port: number;
@@ -85,6 +88,8 @@ export interface ConnectOptions extends StreamLimits {
   readonly connectTimeoutMs?: number;
   /** Sent only while a stream is open, so that servers do not complain (gRFC A8). No pings when absent; {@link defaultKeepalive} suits most. */
   readonly keepalive?: Keepalive;
+  /** Default `identity`. */
+  readonly compression?: Compression;
 }
 
 /**
@@ -163,6 +168,14 @@ export interface ListenOptions extends StreamLimits {
   readonly maxConcurrentStreams?: number;
   /** Ends connections gracefully after this time, ± 10 %; never when absent. */
   readonly maxConnectionAgeMs?: number;
+  /** Ends connections gracefully on which no stream was open for this time; never when absent. */
+  readonly maxConnectionIdleMs?: number;
+  /** Connections at once; more are closed as they come. Default 10,000. */
+  readonly maxConnections?: number;
+  /** With `tls`: serves clients without TLS on the same port too, told by their first byte. For migration. Default false. */
+  readonly allowPlaintext?: boolean;
+  /** Of responses, to clients that take it. Default `identity`. */
+  readonly compression?: Compression;
   /** Sent to every client, with streams or without (gRFC A9): one that is silently gone holds no stream open. No pings when absent. */
   readonly keepalive?: Keepalive;
 }

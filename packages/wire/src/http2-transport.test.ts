@@ -1,0 +1,4 @@
+import { createHttp2Transport } from "./http2-transport.js";
+import { runTransportContract } from "./testing/contract.js";
+
+runTransportContract("http2", createHttp2Transport);
