@@ -148,7 +148,9 @@ class ProtobufEsCodec implements Codec<DescMessage> {
 
   decodeOwned(bytes: Uint8Array, start = 0, end = bytes.length): Parsed<MessageShape<DescMessage>> {
     try {
-      return parsed(decodeByProtobufEs(this.#desc, bytes.subarray(start, end)));
+      // Never a Buffer, of which fields would be Buffers.
+      const owned = new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);
+      return parsed(decodeByProtobufEs(this.#desc, owned));
     } catch (error) {
       return refusal(this.#desc, error);
     }

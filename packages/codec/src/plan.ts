@@ -1,6 +1,7 @@
 import { create, type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { FeatureSet_FieldPresence, isWrapperDesc } from "@bufbuild/protobuf/wkt";
 import type { MessageType } from "./message-type.js";
+import { is64Bit } from "./scalars.js";
 
 /** How one value is written, wherever it stands. */
 export type ValuePlan =
@@ -80,8 +81,10 @@ function valuePlan(field: DescField, link: (desc: DescMessage) => MessageType): 
     const isClosed = !field.enum.open && field.fieldKind === "enum";
     return { t: "enum", closed: isClosed ? new Set(field.enum.values.map((value) => value.number)) : undefined };
   }
-  const longAsString = "longAsString" in field && field.longAsString;
-  return { t: "scalar", scalar: field.scalar ?? ScalarType.INT32, longAsString, checked: field.utf8Validation };
+  const scalar = field.scalar ?? ScalarType.INT32;
+  // `jstype` says nothing of numbers that fit in a number.
+  const longAsString = "longAsString" in field && field.longAsString && is64Bit(scalar);
+  return { t: "scalar", scalar, longAsString, checked: field.utf8Validation };
 }
 
 function localForm(field: DescField, message: DescMessage): LocalForm {

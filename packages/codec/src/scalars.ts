@@ -111,8 +111,9 @@ export function keyValue(key: string, scalar: ScalarType): unknown {
   }
 }
 
-/** Whether a field with implicit presence has its zero, and so is not written. */
+/** Whether a field with implicit presence has its zero, or nothing, and so is not written. */
 export function isZero(scalar: ScalarType, value: unknown): boolean {
+  if (value === undefined) return true;
   switch (scalar) {
     case ScalarType.BOOL:
       return value === false;

@@ -85,7 +85,7 @@ export function writeBool(b: Uint8Array, p: number, value: unknown): number {
 
 function bigintOf(value: unknown, field: string, type: string): bigint {
   if (typeof value === "bigint") return value;
-  if (typeof value !== "string" && typeof value !== "number") refuse(field, type, value);
+  if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean") refuse(field, type, value);
   try {
     return BigInt(value);
   } catch {

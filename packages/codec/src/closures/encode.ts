@@ -62,7 +62,7 @@ function writeField(field: FieldPlan): WriteField {
 }
 
 function isZeroOf(value: ValuePlan, place: PlacePlan & { readonly t: "implicit" }): (value: unknown) => boolean {
-  if (value.t !== "scalar") return (set) => set === place.zero;
+  if (value.t !== "scalar") return (set) => set === place.zero || set === undefined;
   return (set) => isZero(value.scalar, set);
 }
 

@@ -65,7 +65,7 @@ function writeField(
       ];
     }
     case "implicit":
-      return [`v = ${target};`, `if (${isSet(value, place.zero)}) {`, ...write(), "}"];
+      return [`v = ${target};`, `if (v !== undefined && (${isSet(value, place.zero)})) {`, ...write(), "}"];
     case "explicit": {
       const inherited = place.inherited ? ` && own.call(m, ${quote(field.name)})` : "";
       const required = place.required ? [`else throw new Error(${quote(`${label}: required, and not set`)});`] : [];
