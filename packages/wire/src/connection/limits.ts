@@ -13,7 +13,7 @@ export interface ConnectionLimits {
   readonly maxHeaderListBytes: number;
   /** Table for the peer's header blocks (SETTINGS_HEADER_TABLE_SIZE). Default 4 KiB. */
   readonly headerTableBytes: number;
-  /** Longest frame taken (SETTINGS_MAX_FRAME_SIZE). Default 64 KiB. */
+  /** Longest frame taken (SETTINGS_MAX_FRAME_SIZE). Default 16 KiB, the least that there is. */
   readonly maxFrameBytes: number;
   /** Bytes that a stream may send before somebody reads them (SETTINGS_INITIAL_WINDOW_SIZE). Default 256 KiB. */
   readonly streamWindowBytes: number;
@@ -40,7 +40,7 @@ export const defaultLimits: ConnectionLimits = {
   maxContinuations: 16,
   maxHeaderListBytes: 32 * 1024,
   headerTableBytes: 4_096,
-  maxFrameBytes: 64 * 1024,
+  maxFrameBytes: 16 * 1024,
   streamWindowBytes: 256 * 1024,
   connectionWindowBytes: 1024 * 1024,
   maxUnreadBytes: 4 * 1024 * 1024,
