@@ -1,10 +1,13 @@
 import { describe } from "vitest";
+import { aggregationContract } from "./contract/aggregation.js";
 import { discoveryContract } from "./contract/discovery.js";
+import { disruptionContract } from "./contract/disruption.js";
 import { type ContractTarget, useWorld } from "./contract/fixture.js";
 import { listsContract } from "./contract/lists.js";
 import { objectsContract } from "./contract/objects.js";
 import { patchesContract } from "./contract/patches.js";
 import { refusalsContract } from "./contract/refusals.js";
+import { scalingContract } from "./contract/scaling.js";
 
 /**
  * The behaviour of Kubernetes' API that its clients rely on. Each rule is a test of its own. It works in a namespace of its own and takes that
@@ -23,5 +26,8 @@ export function runKubeContract(
     listsContract(world);
     patchesContract(world);
     refusalsContract(world);
+    scalingContract(world);
+    disruptionContract(world);
+    aggregationContract(world);
   });
 }

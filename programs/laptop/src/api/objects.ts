@@ -41,6 +41,8 @@ export interface WriteTarget {
   readonly version: string;
   readonly namespace: string;
   readonly subresource: "" | "status";
+  /** The subresource that owns what is written, where it is not the one above: `scale` writes a number into the object itself. */
+  readonly owner?: "scale";
   readonly manager: string;
   readonly dryRun: boolean;
   readonly fieldValidation: "Ignore" | "Warn" | "Strict";
@@ -377,7 +379,7 @@ export class ApiObjects {
   #writer(target: WriteTarget): Writer {
     return {
       manager: target.manager,
-      subresource: target.subresource,
+      subresource: target.owner ?? target.subresource,
       apiVersion: groupVersion(target.kind, target.version),
       time: this.#now(),
     };

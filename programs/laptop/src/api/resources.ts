@@ -173,7 +173,7 @@ async function serveScale(call: ResourceCall, context: ResourceContext): Promise
   if (!isRecord(wanted) || replicas === undefined) throw badRequest("spec.replicas is not a number");
   const version = textAt(wanted, "metadata", "resourceVersion");
   const changed = context.objects.patch(
-    { ...targetOf(call), subresource: "" },
+    { ...targetOf(call), subresource: "", owner: "scale" },
     path.name,
     "merge",
     { metadata: version === "" ? {} : { resourceVersion: version }, spec: { replicas } },

@@ -3,18 +3,11 @@ import { createServer, type Server } from "node:https";
 import type { TLSSocket } from "node:tls";
 import { createServerIdentity } from "@weft/foundation/certificates";
 import { eventually } from "@weft/foundation/testing";
-import { anyKind, createKubeClient, type KubeClient, kinds } from "@weft/kube";
+import { createKubeClient, type KubeClient, kinds } from "@weft/kube";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { LaptopApi } from "../laptop-api.js";
 import { startApi } from "../testing/fixture.js";
 
-const apiServices = anyKind({
-  group: "apiregistration.k8s.io",
-  version: "v1",
-  kind: "APIService",
-  plural: "apiservices",
-  namespaced: false,
-});
 const name = "v1beta2.custom.metrics.k8s.io";
 const base = "/apis/custom.metrics.k8s.io/v1beta2";
 const namespace = "default";
@@ -115,7 +108,7 @@ function fromSocket(socket: unknown): TLSSocket {
 }
 
 async function register(ca: string | undefined): Promise<void> {
-  await client.create(apiServices, {
+  await client.create(kinds.apiService, {
     metadata: { name },
     spec: {
       group: "custom.metrics.k8s.io",
@@ -132,7 +125,7 @@ async function register(ca: string | undefined): Promise<void> {
 async function available(status: string): Promise<unknown> {
   return await eventually(
     async () => {
-      const found: unknown = (await client.get(apiServices, { name }))["status"];
+      const found: unknown = (await client.get(kinds.apiService, { name })).status;
       const text = JSON.stringify(found);
       return text?.includes(`"status":"${status}"`) === true && text;
     },
@@ -231,14 +224,17 @@ test("a server whose certificate is not its Service's, or not of the bundle, get
   expect(await available("False")).toContain("FailedDiscoveryCheck");
   expect((await client.request({ method: "GET", path: `${base}/namespaces/shop/pods/x/calls` })).code).toBe(503);
   await client.patch(
-    apiServices,
+    kinds.apiService,
     { name },
     { t: "merge", body: { spec: { caBundle: Buffer.from(api.ca).toString("base64") } } },
   );
-  await eventually(async () => JSON.stringify(await client.get(apiServices, { name })).includes("unable to verify"), {
-    ceilingMs: 30_000,
-    what: "the other bundle tried",
-  });
+  await eventually(
+    async () => JSON.stringify(await client.get(kinds.apiService, { name })).includes("unable to verify"),
+    {
+      ceilingMs: 30_000,
+      what: "the other bundle tried",
+    },
+  );
   expect(seen).toEqual([]);
 });
 
@@ -248,7 +244,7 @@ test("a group says that its server is away, and comes back with it", async () =>
   expect((await client.request({ method: "GET", path: base })).code).toBe(503);
   const { ca, server, port } = await serveMetrics();
   await client.patch(
-    apiServices,
+    kinds.apiService,
     { name },
     { t: "merge", body: { spec: { caBundle: Buffer.from(ca).toString("base64") } } },
   );
@@ -262,7 +258,7 @@ test("a group says that its server is away, and comes back with it", async () =>
   await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
   await available("True");
   expect((await client.request({ method: "GET", path: base })).code).toBe(200);
-  await client.delete(apiServices, { name });
+  await client.delete(kinds.apiService, { name });
   await eventually(async () => (await client.request({ method: "GET", path: base })).code === 404, {
     ceilingMs: 10_000,
   });
