@@ -46,30 +46,45 @@ function readField(field: FieldPlan): ReadField {
     case "map":
       return readEntry(field, read, place);
     case "oneof":
-      return (m, b, p, depth) => {
-        const before = oneofOf(m, place.member);
-        const value = read(b, p, depth, before.case === name ? before.value : undefined);
-        m[place.member] = { case: name, value };
-        return reader.at;
-      };
+      return readSingular(field, read, {
+        get(m) {
+          const oneof = oneofOf(m, place.member);
+          return oneof.case === name ? oneof.value : undefined;
+        },
+        set(m, value) {
+          m[place.member] = { case: name, value };
+        },
+      });
     case "implicit":
-    case "explicit": {
-      const value = field.value;
-      if (value.t === "enum" && value.closed !== undefined) return readClosed(field, value.closed);
-      const merges = value.t === "message";
-      return (m, b, p, depth) => {
-        m[name] = read(b, p, depth, merges ? m[name] : undefined);
-        return reader.at;
-      };
-    }
+    case "explicit":
+      return readSingular(field, read, {
+        get: (m) => m[name],
+        set(m, value) {
+          m[name] = value;
+        },
+      });
   }
 }
 
-function readClosed(field: FieldPlan, closed: ReadonlySet<number>): ReadField {
-  return (m, b, p) => {
-    const value = readInt32(b, p);
-    if (closed.has(value)) m[field.name] = value;
-    else keepEnumValue(m, field.no, value);
+/** Where a field that has one value keeps it. */
+interface Singular {
+  get(m: LocalMessage): unknown;
+  set(m: LocalMessage, value: unknown): void;
+}
+
+function readSingular({ no, value }: FieldPlan, read: ReadValue, place: Singular): ReadField {
+  if (value.t === "enum" && value.closed !== undefined) {
+    const { closed } = value;
+    return (m, b, p) => {
+      const number = readInt32(b, p);
+      if (closed.has(number)) place.set(m, number);
+      else keepEnumValue(m, no, number);
+      return reader.at;
+    };
+  }
+  const merges = value.t === "message";
+  return (m, b, p, depth) => {
+    place.set(m, read(b, p, depth, merges ? place.get(m) : undefined));
     return reader.at;
   };
 }

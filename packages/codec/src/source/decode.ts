@@ -53,19 +53,19 @@ function readField(field: FieldPlan, source: Source): string[] {
     case "oneof": {
       const member = `m[${quote(place.member)}]`;
       const before = `${member}.case === ${quote(field.name)} ? ${member}.value : undefined`;
-      return [...readValue(value, before, source), `${member} = { case: ${quote(field.name)}, value: v };`];
+      const set = `${member} = { case: ${quote(field.name)}, value: v };`;
+      return [...readValue(value, before, source), ...ifKnown(field, set, source)];
     }
     case "implicit":
     case "explicit":
-      if (value.t === "enum" && value.closed !== undefined) {
-        return [
-          ...readValue(value, undefined, source),
-          `if (${source.constant(value.closed)}.has(v)) ${target} = v;`,
-          `else keepEnumValue(m, ${field.no}, v);`,
-        ];
-      }
-      return [...readValue(value, target, source), `${target} = v;`];
+      return [...readValue(value, target, source), ...ifKnown(field, `${target} = v;`, source)];
   }
+}
+
+/** Sets a value, unless it is one that its closed enum does not have: such a value is an unknown field. */
+function ifKnown({ no, value }: FieldPlan, set: string, source: Source): string[] {
+  if (value.t !== "enum" || value.closed === undefined) return [set];
+  return [`if (${source.constant(value.closed)}.has(v)) ${set}`, `else keepEnumValue(m, ${no}, v);`];
 }
 
 /** Reads a length into `n`. */

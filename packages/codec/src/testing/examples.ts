@@ -26,7 +26,17 @@ const file = create(FileDescriptorProtoSchema, {
         { name: "text", number: 1, label: Label.OPTIONAL, type: Type.STRING },
         { name: "choice", number: 2, label: Label.OPTIONAL, type: Type.ENUM, typeName: ".example.Choice" },
         { name: "inner", number: 3, label: Label.OPTIONAL, type: Type.MESSAGE, typeName: ".example.Example" },
+        { name: "left", number: 4, label: Label.OPTIONAL, type: Type.INT32, oneofIndex: 0 },
+        {
+          name: "right",
+          number: 5,
+          label: Label.OPTIONAL,
+          type: Type.ENUM,
+          typeName: ".example.Choice",
+          oneofIndex: 0,
+        },
       ],
+      oneofDecl: [{ name: "either" }],
     },
     {
       name: "Extended",

@@ -9,7 +9,7 @@ const failed: string[] = [];
 const codecs = new Codecs(canCompileSource() ? "source" : "closures");
 for (const { name, run } of codecContract) {
   try {
-    run(codecs);
+    run(codecs, 1);
   } catch (error) {
     failed.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
   }
