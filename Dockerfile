@@ -24,9 +24,14 @@ COPY --from=manifests /manifests/ ./
 RUN npm ci --ignore-scripts --no-progress && rm -rf /root/.npm
 
 FROM dependencies AS bundle
-COPY . .
+COPY tsconfig.base.json ./
+COPY scripts/bundle.mjs scripts/
+COPY packages/ packages/
 ARG SERVICE
-RUN node scripts/bundle.mjs "${SERVICE:?--build-arg SERVICE=<a folder of services/*/>}" \
+# A service's sources alone, so that another's edit leaves this image as it was.
+COPY services/*/${SERVICE}/ incoming/
+RUN cp -r incoming/. services/*/"${SERVICE:?--build-arg SERVICE=<a folder of services/*/>}"/ \
+ && node scripts/bundle.mjs "$SERVICE" \
  && mkdir -p /image/app \
  && cp -r services/*/"$SERVICE"/dist/. /image/app/ \
  && echo '{"type":"module"}' > /image/app/package.json \
