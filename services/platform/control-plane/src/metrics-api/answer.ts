@@ -6,6 +6,7 @@ import {
   group,
   metrics,
   metricValueList,
+  openApi,
   resourceList,
   statusDocument,
   type Version,
@@ -31,6 +32,8 @@ export function answer(request: { readonly method: string; readonly url: string 
   const parts = decoded(path);
   if (parts === undefined) return refusal(400, "BadRequest", "the path can't be read");
   const [apis, name, version, ...rest] = parts;
+  const schemas = apis === "openapi" && version === undefined ? openApi.get(name ?? "") : undefined;
+  if (schemas !== undefined) return { code: 200, body: schemas };
   if (apis !== "apis" || (name !== undefined && name !== group)) return notFound(path);
   if (name === undefined) return { code: 200, body: apiGroupList };
   if (version === undefined) return { code: 200, body: apiGroup };

@@ -20,6 +20,12 @@ export const apiGroupList = { kind: "APIGroupList", apiVersion: "v1", groups: [g
 /** `/apis/custom.metrics.k8s.io` */
 export const apiGroup = { kind: "APIGroup", apiVersion: "v1", ...groupEntry };
 
+/** `/openapi/…`: no schemas, said in a way that an API server which collects them understands. */
+export const openApi: ReadonlyMap<string, object> = new Map<string, object>([
+  ["v2", { swagger: "2.0", info: { title: group, version: "unversioned" }, paths: {} }],
+  ["v3", { paths: {} }],
+]);
+
 /** `/apis/custom.metrics.k8s.io/<version>` */
 export function resourceList(version: Version): object {
   return {

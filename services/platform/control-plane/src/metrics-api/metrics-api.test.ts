@@ -148,7 +148,9 @@ test("who is not the front proxy, or asks for nobody, is refused", async () => {
 
 test.each([
   ["/", 404],
-  ["/openapi/v2", 404],
+  ["/openapi/v2", 200],
+  ["/openapi/v3", 200],
+  ["/openapi/v4", 404],
   [`${base}/v1beta3`, 404],
   [`${base}/v1beta2/namespaces/shop/pods/gone/grpc_server_calls_per_second`, 404],
   [`${base}/v1beta2/namespaces/shop/pods/*/cpu`, 404],
