@@ -5,6 +5,8 @@ import { connect as connectTcp } from "node:net";
 export interface RawAnswer {
   readonly httpStatus: number | undefined;
   readonly grpcStatus: number | undefined;
+  /** What it says beside its status, as it was sent. */
+  readonly grpcMessage: string;
   /** The stream or the connection was reset instead. */
   readonly reset: boolean;
 }
@@ -19,11 +21,12 @@ export function rawGrpc(
     const session = connectHttp2(`http://${address}`);
     let httpStatus: number | undefined;
     let grpcStatus: number | undefined;
+    let grpcMessage = "";
     let reset = false;
     const settle = (): void => {
       clearTimeout(ceiling);
       session.destroy();
-      resolve({ httpStatus, grpcStatus, reset });
+      resolve({ httpStatus, grpcStatus, grpcMessage, reset });
     };
     const ceiling = setTimeout(settle, 20_000);
     session.on("error", () => {
@@ -40,6 +43,7 @@ export function rawGrpc(
     const read = (headers: Record<string, unknown>): void => {
       const code = headers["grpc-status"];
       if (code !== undefined) grpcStatus = Number(code);
+      grpcMessage = String(headers["grpc-message"] ?? grpcMessage);
     };
     stream.on("response", (headers) => {
       httpStatus = headers[":status"];
