@@ -60,6 +60,7 @@ class Run {
   #pivotBegun: boolean;
   #cancelReason: string | undefined;
   #parking: string | undefined;
+  #saving = Promise.resolve();
 
   constructor(support: RunSupport, start: RunStart) {
     this.#support = support;
@@ -128,7 +129,6 @@ class Run {
 
   async #call(steps: readonly StepNode[]): Promise<void> {
     await this.#surelyOwned();
-    let writing = Promise.resolve();
     let left = steps.length;
     await Promise.all(
       steps.map(async (step) => {
@@ -137,9 +137,8 @@ class Run {
         else this.#apply(failed(this.#progress, step, outcome.error, this.#failureOptions()));
         left -= 1;
         if (left === 0) return;
-        // Others are under way and may take long: what this one gave is written now, one write at a time.
-        writing = writing.then(() => this.#saveProgress());
-        await writing;
+        // Others are under way and may take long: what this one gave is written now.
+        await this.#saveProgress();
       }),
     );
   }
@@ -153,6 +152,8 @@ class Run {
       if (answer.t === "failed") return answer;
       if (answer.value.t === "found") return { t: "done", value: answer.value.bytes };
       if (answer.value.t === "never") this.#progress = withEntry(this.#progress, step.name, { uncertain: false });
+      // Asking took its time.
+      await this.#surelyOwned();
     }
     return this.#calls.attempt(this.#progress, step, "run", async (call) => encodeResult(step.result, await run(call)));
   }
@@ -173,6 +174,7 @@ class Run {
         return;
       }
       if (answer.value.t === "found") this.#progress = succeeded(this.#progress, step.name, answer.value.bytes);
+      await this.#surelyOwned();
     }
     const outcome = await this.#calls.attempt(this.#progress, step, "compensate", async (call) => {
       await compensate?.(this.#calls.forCompensation(this.#progress, step, call));
@@ -319,21 +321,17 @@ class Run {
     });
   }
 
-  /** Writes what is known while steps are under way. */
-  async #saveProgress(): Promise<void> {
+  /** Writes what is known while steps are under way: one write at a time. */
+  #saveProgress(): Promise<void> {
+    this.#saving = this.#saving.then(() => this.#saveProgressNow());
+    return this.#saving;
+  }
+
+  async #saveProgressNow(): Promise<void> {
     const progress = this.#progress;
-    const step = this.#plan(progress).step;
-    const work: Work = { t: "call", steps: [] };
-    const state = progress.phase;
-    const saved = await this.#writer.save({
-      progress,
-      work,
-      state,
-      step,
-      keep: true,
-      dueMs: 0,
-      pivotBegun: this.#pivotBegun,
-    });
+    const { step } = this.#plan(progress);
+    const kept = { state: progress.phase, step, keep: true, dueMs: 0, pivotBegun: this.#pivotBegun };
+    const saved = await this.#writer.save({ ...kept, progress, work: { t: "call", steps: [] } });
     this.#cancelReason = saved.cancelReason;
   }
 

@@ -46,3 +46,25 @@ test("a success that comes after its deadline, in a saga that turned back by the
   ] as const;
   expect((await simulate(database, { stock: 1, orders: [order], faults })).states).toEqual(["compensated"]);
 });
+
+test("a worker that was paused while it asked, and whose lease was taken meanwhile, does not call", async () => {
+  await using home = await startTestDatabase();
+  await using database = createDatabase({ url: home.url });
+  await migrate(database, [sagaMigration, { name: "sim", sql: simSchema }]);
+  const order = { quantity: 1, customer: 1, declines: false, captureRefused: false, cancelAtMs: undefined };
+  const { states } = await simulate(database, {
+    stock: 2,
+    orders: [order, order],
+    faults: [
+      { t: "call", order: 0, step: "reserve", kind: "run", nth: 0, what: "crash before the call", forMs: 10 },
+      { t: "write", process: 2, nth: 2, what: "crash after" },
+      { t: "call", order: 1, step: "authorize", kind: "run", nth: 0, what: "turned away", forMs: 10 },
+      { t: "call", order: 0, step: "authorize", kind: "run", nth: 0, what: "crash before the call", forMs: 10 },
+      { t: "call", order: 1, step: "authorize", kind: "ask", nth: 0, what: "paused", forMs: 1_101 },
+      { t: "call", order: 0, step: "reserve", kind: "run", nth: 2, what: "crash before the call", forMs: 10 },
+      { t: "write", process: 0, nth: 0, what: "lost after" },
+      { t: "call", order: 0, step: "reserve", kind: "ask", nth: 0, what: "crash before the call", forMs: 10 },
+    ],
+  });
+  expect(states).toEqual(["completed", "completed"]);
+});
