@@ -151,11 +151,16 @@ const refusals: ReadonlyMap<string, readonly Code[]> = new Map([
   ["OrderService/PlaceOrder", [Code.FailedPrecondition]],
   ["OrderService/Checkout", [Code.FailedPrecondition]],
   ["OrderService/CancelOrder", [Code.FailedPrecondition]],
+  ["OrderService/AnswerChallenge", [Code.FailedPrecondition]],
+  ["OrderService/RefundOrder", [Code.FailedPrecondition]],
   // A cart may change, be emptied or be full between two looks at it: its owner has it open elsewhere too.
   ["CartService/AddItem", [Code.FailedPrecondition]],
   ["CartService/SetQuantity", [Code.FailedPrecondition, Code.NotFound]],
   ["CartService/RemoveItem", [Code.FailedPrecondition]],
   ["CartService/PrepareCheckout", [Code.FailedPrecondition]],
+  ["CartService/ClearCart", [Code.FailedPrecondition]],
+  // As long as everybody at the gateway is one user, the cart that was filled elsewhere is one's own.
+  ["CartService/MergeCart", [Code.FailedPrecondition, Code.NotFound, Code.InvalidArgument]],
 ]);
 
 /** What an error is to whoever made the call. */

@@ -21,6 +21,7 @@ const products = Array.from({ length: 12 }, (_, n) => ({ productId: `tea-${n}`, 
 const cards = [
   { number: "good", behaviour: "approve" },
   { number: "bad", behaviour: "card-declined" },
+  { number: "asked", behaviour: "challenge" },
 ];
 
 /** A shop in one process that remembers what came in. */
@@ -42,6 +43,8 @@ async function startShop(overrides: (router: ConnectRouter) => void = () => {}) 
     if (request.paymentToken === "bad") {
       throw new ConnectError("declined", Code.FailedPrecondition);
     }
+    if (request.paymentToken === "asked")
+      return { order: { orderId: "o", state: OrderState.AWAITING_CHALLENGE, challenge: { prompt: 'Say "yes".' } } };
     return { order: { orderId: "o", state: OrderState.PLACED } };
   };
   const routes = (router: ConnectRouter): void => {
@@ -64,7 +67,12 @@ async function startShop(overrides: (router: ConnectRouter) => void = () => {}) 
       addItem: change,
       setQuantity: change,
       removeItem: change,
-      getCart: () => ({}),
+      getCart: () => ({ cart: { cartId: "c" } }),
+      clearCart: change,
+      mergeCart(request) {
+        changing(request);
+        throw new ConnectError("is the caller's own cart", Code.InvalidArgument);
+      },
       prepareCheckout: () => ({ weightGrams: 100n }),
     });
     router.service(OrderService, {
@@ -77,6 +85,15 @@ async function startShop(overrides: (router: ConnectRouter) => void = () => {}) 
       cancelOrder(request) {
         changing(request);
         return { order: { orderId: request.orderId, state: OrderState.CANCELLED } };
+      },
+      answerChallenge(request) {
+        changing(request);
+        if (request.answer !== "yes") throw new ConnectError("wrong", Code.FailedPrecondition);
+        return { order: { orderId: request.orderId, state: OrderState.CONFIRMED } };
+      },
+      refundOrder(request) {
+        changing(request);
+        return { order: { orderId: request.orderId, state: OrderState.PARTIALLY_REFUNDED } };
       },
       listOrders: () => ({}),
       getOrder: () => ({}),
@@ -191,6 +208,31 @@ test("a plan is carried out deed by deed, each changing call with a key of its o
     ["refused", 1],
   ]);
   expect(endings).toMatchObject([{ method: "OrderService/Checkout", code: "FAILED_PRECONDITION", t: "refused" }]);
+});
+
+test("a challenged order is answered as its bank wants, a cart is emptied, and one's own cart is refused", async () => {
+  await using shop = await startShop();
+  const ledger = createLedger();
+  using client = createShopClient({ gatewayUrl: shop.url, ledger });
+  const deeds: Deed[] = [
+    { t: "browse", pageSize: 12 },
+    { t: "take", which: 0.2, quantity: 2 },
+    { t: "card", kind: "challenged", which: 0 },
+    { t: "order", country: "DE", from: "cart" },
+    { t: "refund", minorUnits: 100 },
+    { t: "clear" },
+    { t: "merge" },
+    { t: "browse", pageSize: 12 }, // who was refused has left
+  ];
+  const { signal } = new AbortController();
+  const support = { shop: client, ledger, clock: systemClock, cards, meanPauseMs: 1, stop: signal, abort: signal };
+  const plan = deeds.map((deed) => ({ deed, pause: 1 }));
+  await visit(support, plan, { memory: { orderIds: [] }, random: seededRandom(1) });
+  const { all, orders, endings } = ledger.tally();
+  expect(all.failed).toBe(0);
+  expect(Object.fromEntries(orders)).toEqual({ awaiting_challenge: 1, confirmed: 1, partially_refunded: 1 });
+  expect(endings).toMatchObject([{ method: "CartService/MergeCart", code: "INVALID_ARGUMENT", t: "refused" }]);
+  expect(shop.keys.size).toBe(7);
 });
 
 test("many shop at once by the rate asked for, and nothing unexpected is seen", async () => {

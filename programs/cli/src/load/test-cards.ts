@@ -9,7 +9,8 @@ export interface TestCard {
 
 const behavioursOf: Readonly<Record<CardKind, readonly string[]>> = {
   good: ["approve", "twice"],
-  declined: ["card-declined", "insufficient-funds", "challenge"],
+  challenged: ["challenge"],
+  declined: ["card-declined", "insufficient-funds"],
 };
 
 /**

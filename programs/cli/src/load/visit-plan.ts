@@ -1,7 +1,7 @@
 import { between, exponential, type Random, seededRandom } from "./random.js";
 
 /** What the card does with which somebody pays. */
-export type CardKind = "good" | "declined";
+export type CardKind = "good" | "challenged" | "declined";
 
 /**
  * One thing that somebody does in the shop. What it is done to depends on what the shop has answered before, so a plan says only
@@ -20,6 +20,10 @@ export type Deed =
   | { readonly t: "change"; readonly which: number; readonly quantity: number }
   /** Takes something out of the cart again. */
   | { readonly t: "drop"; readonly which: number }
+  /** Takes everything out of the cart. */
+  | { readonly t: "clear" }
+  /** Takes over a cart that was filled elsewhere: reads the cart for its id, as an app keeps it, and gives that. */
+  | { readonly t: "merge" }
   /** Reads the cart. */
   | { readonly t: "cart" }
   /** Has the cart priced, and what it costs to send it. */
@@ -32,6 +36,8 @@ export type Deed =
   | { readonly t: "watch"; readonly patienceMs: number }
   /** Calls an order of this person off. */
   | { readonly t: "cancel" }
+  /** Wants a little of the money back for an order of this person. */
+  | { readonly t: "refund"; readonly minorUnits: number }
   /** Reads the list of orders, and one of them. */
   | { readonly t: "orders"; readonly which: number };
 
@@ -56,6 +62,7 @@ export function callsOf(deed: Deed): number {
       return deed.stock ? 2 : 1;
     case "checkout":
     case "orders":
+    case "merge":
       return 2;
     default:
       return 1;
@@ -103,9 +110,13 @@ function buy(random: Random): Deed[] {
   if (random() < 0.1) deeds.push({ t: "drop", which: random() });
   if (random() < 0.3) deeds.push({ t: "cart" });
   // Some leave it at that: a full cart is not yet an order.
-  if (random() < 0.2) return deeds;
+  if (random() < 0.2) {
+    if (random() < 0.3) deeds.push({ t: "clear" });
+    return deeds;
+  }
   const country = countries[between(random, 0, countries.length - 1)] ?? "DE";
-  const kind: CardKind = random() < 0.92 ? "good" : "declined";
+  const luck = random();
+  const kind: CardKind = luck < 0.88 ? "good" : luck < 0.94 ? "challenged" : "declined";
   deeds.push(
     { t: "checkout", country },
     { t: "card", kind, which: random() },
@@ -119,6 +130,8 @@ function buy(random: Random): Deed[] {
 function comeBack(random: Random): Deed[] {
   const deeds: Deed[] = [{ t: "orders", which: random() }];
   if (random() < 0.2) deeds.push({ t: "cancel" });
+  else if (random() < 0.25) deeds.push({ t: "refund", minorUnits: between(random, 50, 300) });
+  if (random() < 0.15) deeds.push({ t: "merge" });
   if (random() < 0.5) deeds.push(...lookAround(random));
   return deeds;
 }

@@ -126,6 +126,19 @@ class Visitor {
         this.#picked.delete(productId);
         return;
       }
+      case "clear": {
+        const request = { idempotencyKey: this.#key() };
+        await this.#persist(dueMs, (options) => cart.clearCart(request, options));
+        this.#picked.clear();
+        return;
+      }
+      case "merge": {
+        const { cart: found } = await cart.getCart({}, first);
+        if (found === undefined || found.cartId === "") return;
+        const request = { idempotencyKey: this.#key(), cartId: found.cartId };
+        await this.#persist(undefined, (options) => cart.mergeCart(request, options));
+        return;
+      }
       case "cart":
         await cart.getCart({}, first);
         return;
@@ -139,6 +152,8 @@ class Visitor {
         return await this.#watch(deed.patienceMs, dueMs);
       case "cancel":
         return await this.#cancel(dueMs);
+      case "refund":
+        return await this.#refund(deed.minorUnits, dueMs);
       case "orders": {
         await orders.listOrders({ pageSize: 10 }, first);
         const orderId = at(this.#memory.orderIds, deed.which);
@@ -197,6 +212,26 @@ class Visitor {
     this.#memory.orderIds.push(order.orderId);
     if (this.#memory.orderIds.length > rememberedOrders) this.#memory.orderIds.shift();
     this.#support.ledger.order(nameOf(order.state));
+    if (order.state === OrderState.AWAITING_CHALLENGE) await this.#answer(order);
+  }
+
+  /** Tells the card's bank what it wants to hear: a simulated bank's question says it, in quotes. */
+  async #answer({ orderId, challenge }: Order): Promise<void> {
+    const answer = /"([^"]+)"/.exec(challenge?.prompt ?? "")?.[1] ?? "?";
+    const request = { idempotencyKey: this.#key(), orderId, answer };
+    const { orders } = this.#support.shop;
+    const { order } = await this.#persist(undefined, (options) => orders.answerChallenge(request, options));
+    if (order !== undefined) this.#support.ledger.order(nameOf(order.state));
+  }
+
+  async #refund(minorUnits: number, dueMs: number): Promise<void> {
+    const orderId = this.#order?.orderId ?? this.#memory.orderIds.at(-1);
+    if (orderId === undefined) return;
+    const amount = { minorUnits: BigInt(minorUnits), currency };
+    const request = { idempotencyKey: this.#key(), orderId, amount };
+    const { orders } = this.#support.shop;
+    const { order } = await this.#persist(dueMs, (options) => orders.refundOrder(request, options));
+    if (order !== undefined) this.#support.ledger.order(nameOf(order.state));
   }
 
   async #watch(patienceMs: number, dueMs: number): Promise<void> {
@@ -222,7 +257,7 @@ class Visitor {
   }
 
   /** Makes a changing call, and again with the same key as long as its outcome is not known. */
-  async #persist<T>(dueMs: number, call: (options: CallOptions) => Promise<T>): Promise<T> {
+  async #persist<T>(dueMs: number | undefined, call: (options: CallOptions) => Promise<T>): Promise<T> {
     const { clock, stop } = this.#support;
     for (let attempt = 1; ; attempt++) {
       try {
