@@ -20,7 +20,7 @@ afterAll(async () => {
   await laptop?.[Symbol.asyncDispose]();
 }, 60_000);
 
-const shopServices = ["catalog", "inventory", "orders"];
+const shopServices = ["cart", "catalog", "inventory", "orders", "payments", "shipping"];
 
 function kubectlFound(): boolean {
   try {
@@ -147,9 +147,12 @@ describe("a route that cannot be honoured", () => {
 
 describe("garbage", () => {
   const paths = {
+    cart: "/shop.cart.v1.CartService/GetCart",
     catalog: "/shop.catalog.v1.CatalogService/GetProduct",
     inventory: "/shop.inventory.v1.InventoryService/GetStock",
     orders: "/shop.orders.v1.OrderService/ListOrders",
+    payments: "/shop.payments.v1.PaymentService/ListTestCards",
+    shipping: "/shop.shipping.v1.ShippingService/GetQuote",
   };
 
   test.each(Object.entries(paths))("%s answers it with the right code and stays up", async (name, path) => {
