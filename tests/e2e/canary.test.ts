@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { applyCanary, canaryInForce, deployCatalogNext, removeCanary, shareOfNext } from "./canary.js";
+import { afterAll, beforeAll, test } from "vitest";
 import { type Laptop, shopClients, startLaptop } from "./laptop.js";
-import { steadyCalls } from "./steady.js";
+import { servedCalls } from "./pods.js";
+import { canaryTakesItsShare } from "./scenarios/canary.js";
 
 let laptop: Laptop;
 let shop: ReturnType<typeof shopClients>;
@@ -18,22 +18,11 @@ afterAll(async () => {
 }, 60_000);
 
 test("a canary moves a tenth of the calls, its header rule beats the weights, and no call fails while it changes", async () => {
-  const call = () => shop.catalog.getProduct({ productId });
-  const callWithHeader = () => shop.catalog.getProduct({ productId }, { headers: { "x-canary": "yes" } });
-  await deployCatalogNext(laptop.client);
-
-  const steady = steadyCalls(call, 50);
-  await applyCanary(laptop.client, { catalog: 90, next: 10 });
-  await canaryInForce(laptop.client, callWithHeader);
-  const whileApplied = await steady.stop();
-  expect(whileApplied.failures).toEqual([]);
-
-  const share = await shareOfNext(laptop.client, 2_000, call);
-  expect(share).toBeGreaterThan(0.07);
-  expect(share).toBeLessThan(0.13);
-  expect(await shareOfNext(laptop.client, 100, callWithHeader)).toBe(1);
-
-  const whileRemoved = steadyCalls(call, 50);
-  await removeCanary(laptop.client);
-  expect((await whileRemoved.stop()).failures).toEqual([]);
+  await canaryTakesItsShare(
+    { client: laptop.client, servedCalls },
+    {
+      plain: () => shop.catalog.getProduct({ productId }),
+      withHeader: () => shop.catalog.getProduct({ productId }, { headers: { "x-canary": "yes" } }),
+    },
+  );
 }, 240_000);

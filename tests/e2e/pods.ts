@@ -18,12 +18,6 @@ export async function servedCalls(pod: Pod): Promise<number> {
   return total;
 }
 
-/** Calls served by each of the Pods of a Deployment together. */
-export async function servedBy(client: KubeClient, namespace: string, name: string): Promise<number> {
-  const counts = await Promise.all((await podsOf(client, namespace, name)).map(servedCalls));
-  return counts.reduce((sum, count) => sum + count, 0);
-}
-
 /** Waits until a Deployment has this many ready replicas, all of its newest template, and no others. */
 export async function deploymentReady(client: KubeClient, namespace: string, name: string): Promise<void> {
   await eventually(

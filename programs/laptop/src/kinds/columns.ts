@@ -300,6 +300,18 @@ export const autoscalerColumns: readonly Column[] = [
     (object) =>
       `${textAt(object, "spec", "scaleTargetRef", "kind")}/${textAt(object, "spec", "scaleTargetRef", "name")}`,
   ),
+  text("Targets", (object) =>
+    listAt(object, "spec", "metrics")
+      .map((metric) => {
+        const pods = recordAt(metric, "pods");
+        if (textAt(metric, "type") !== "Pods") return "<unknown>";
+        const now = listAt(object, "status", "currentMetrics").find(
+          (entry) => textAt(entry, "pods", "metric", "name") === textAt(pods, "metric", "name"),
+        );
+        return `${textAt(now, "pods", "current", "averageValue") || "<unknown>"}/${String(at(pods, "target", "averageValue"))}`;
+      })
+      .join(", "),
+  ),
   count("MinPods", (object) => numberAt(object, "spec", "minReplicas")),
   count("MaxPods", (object) => numberAt(object, "spec", "maxReplicas")),
   count("Replicas", (object) => numberAt(object, "status", "currentReplicas")),
