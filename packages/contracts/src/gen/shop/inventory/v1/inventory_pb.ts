@@ -532,7 +532,7 @@ export const ReservationStateSchema: GenEnum<ReservationState> = /*@__PURE__*/
  */
 export const InventoryService: GenService<{
   /**
-   * Holds stock: all lines or none. When a product is short the call fails with FAILED_PRECONDITION and an
+   * Holds stock: all lines or none, until it is committed or released, or nobody did either for 7 days. When a product is short the call fails with FAILED_PRECONDITION and an
    * OutOfStockDetail that names each short product and what is left of it.
    *
    * @generated from rpc shop.inventory.v1.InventoryService.Reserve
@@ -545,7 +545,7 @@ export const InventoryService: GenService<{
   /**
    * Gives held stock back. Releasing what is released already changes nothing; what was committed cannot be released
    * (FAILED_PRECONDITION). By `reservation_id`, the idempotency key that made the reservation is free again afterwards. By `reserve_key`, that key is
-   * forbidden for ever, also when nobody has used it yet: a Reserve that comes later is refused (FAILED_PRECONDITION with a ReservationUndoneDetail).
+   * forbidden, for 30 days at least, also when nobody has used it yet: a Reserve that comes later is refused (FAILED_PRECONDITION with a ReservationUndoneDetail).
    *
    * @generated from rpc shop.inventory.v1.InventoryService.Release
    */

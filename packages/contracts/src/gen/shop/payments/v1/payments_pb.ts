@@ -1019,7 +1019,7 @@ export const PaymentService: GenService<{
   },
   /**
    * Releases what is held. Voiding what is voided or declined already changes nothing; what was captured is refused (CAPTURED).
-   * By an `authorize_key` that nobody has used yet it forbids that key: an Authorize that comes later is refused (UNDONE).
+   * By an `authorize_key` that nobody has used yet it forbids that key, for 30 days: an Authorize that comes later is refused (UNDONE).
    *
    * @generated from rpc shop.payments.v1.PaymentService.Void
    */

@@ -721,7 +721,7 @@ export const ShippingService: GenService<{
   },
   /**
    * Cancels a label that the carrier has not got yet. Cancelling what is cancelled already changes nothing; what was handed over is refused
-   * (SHIPPED). By a `label_key` that nobody has used yet it forbids that key: a CreateLabel that comes later is refused (CANCELLED).
+   * (SHIPPED). By a `label_key` that nobody has used yet it forbids that key, for 30 days: a CreateLabel that comes later is refused (CANCELLED).
    *
    * @generated from rpc shop.shipping.v1.ShippingService.CancelLabel
    */
