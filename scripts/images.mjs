@@ -5,6 +5,7 @@
 // Standard output has one line an image, `NAME REFERENCE`, with the digest behind the reference once pushed; all else goes to standard error.
 // --bases local (or WEFT_BASE_IMAGES=local): base images by tag from the tool's own store, for a machine that reaches no registry.
 // --plain-http (or WEFT_IMAGES_PLAIN_HTTP=1): the registry speaks HTTP; docker has this in its daemon's settings instead.
+// --no-cache: every layer is made anew, to see that the same comes out.
 // --skaffold: one image as skaffold's custom builder asks for it, by IMAGE, PUSH_IMAGE and PLATFORMS.
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -28,6 +29,7 @@ const { values: options, positionals } = parseArgs({
     bases: { type: "string", default: process.env["WEFT_BASE_IMAGES"] ?? "registry" },
     "plain-http": { type: "boolean", default: process.env["WEFT_IMAGES_PLAIN_HTTP"] === "1" },
     skaffold: { type: "boolean", default: false },
+    "no-cache": { type: "boolean", default: false },
   },
 });
 
@@ -78,7 +80,9 @@ async function withBuildah(name, image) {
     ...["--timestamp", "0"],
     ...["--isolation", process.env["BUILDAH_ISOLATION"] ?? (process.getuid?.() === 0 ? "chroot" : "rootless")],
     ...(options.bases === "local" ? ["--pull-never"] : []),
-    ...(platforms === undefined ? [] : ["--platform", platforms]),
+    ...(options["no-cache"] ? ["--no-cache"] : []),
+    // Docker knows BUILDPLATFORM by itself; this buildah builds stages of another platform only when told.
+    ...(platforms === undefined ? [] : ["--platform", platforms, "--build-arg", `BUILDPLATFORM=${ownPlatform()}`]),
     ...buildArguments(name),
     ...["--file", dockerfile],
     ...target,
@@ -103,6 +107,7 @@ async function withDocker(name, image) {
     ...["--build-arg", "SOURCE_DATE_EPOCH=0"],
     // An attestation names the time and place of a build, and so no two images would be the same.
     "--provenance=false",
+    ...(options["no-cache"] ? ["--no-cache"] : []),
     ...(platforms === undefined ? [] : ["--platform", platforms]),
     ...buildArguments(name),
     ...["--file", dockerfile, "--tag", image],
@@ -131,6 +136,10 @@ function gitRevision() {
   } catch {
     return "unknown"; // not a checkout
   }
+}
+
+function ownPlatform() {
+  return `linux/${process.arch === "x64" ? "amd64" : process.arch}`;
 }
 
 function daemonAnswers() {
