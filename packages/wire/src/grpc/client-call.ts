@@ -11,6 +11,9 @@ import { compress, compressFromBytes, type Encoding, MessageFlag, parseEncoding 
 import { MessageReader, type MessageSink } from "./message-reader.js";
 import { codeOfHttpStatus, ResponseFields } from "./response-fields.js";
 
+/** `grpc-timeout` is sent in whole milliseconds, so that a server may reckon with a little less time. */
+const timeoutSlackMs = 2;
+
 /** What one call needs beside its connection. */
 export interface ClientCallOptions {
   readonly connection: Http2Connection;
@@ -113,6 +116,11 @@ export class ClientCall implements ClientStream, StreamReceiver, MessageSink {
   closed(closure: StreamClosure): void {
     // After the trailers the server may reset the stream: it does not want the rest of the request.
     if (this.#isOver || this.#trailers !== undefined) return;
+    if (closure.t === "reset" && closure.code === ErrorCode.cancel && this.#isTimeUp()) {
+      // The server's timer was a moment earlier than ours.
+      this.#fail({ code: StatusCode.deadlineExceeded, message: "deadline exceeded" });
+      return;
+    }
     const processed = closure.t === "refused" ? false : closure.t !== "lost" || closure.sent;
     this.#finish({ status: statusOfClosure(closure), trailers: emptyMetadata, processed });
   }
@@ -207,6 +215,11 @@ export class ClientCall implements ClientStream, StreamReceiver, MessageSink {
     if (this.#isOver) return;
     this.#stream.reset(ErrorCode.cancel);
     this.#fail({ code: StatusCode.deadlineExceeded, message: "deadline exceeded" });
+  }
+
+  #isTimeUp(): boolean {
+    const { timeoutMs, connection } = this.#options;
+    return timeoutMs !== undefined && connection.environment.clock.nowMs() >= this.#stream.expiresAtMs - timeoutSlackMs;
   }
 
   #break(breach: string): void {
