@@ -37,6 +37,8 @@ export interface WatchOptions extends Selection, CallOptions {
   readonly bookmarks?: boolean;
   /** Ends the watch with an error when nothing at all arrives for so long. Default: never. */
   readonly silenceMs?: number;
+  /** Called when the server has taken the watch: whatever changes from then on is on its way. */
+  readonly onOpen?: () => void;
 }
 
 export interface WriteOptions extends CallOptions {
@@ -188,6 +190,7 @@ export function createKubeClient(server: KubeServer): KubeClient {
       ...signalOf(options),
     });
     if (message.statusCode !== 200) throw await refusal(message, doing);
+    options.onOpen?.();
     const silence = options.silenceMs === undefined ? undefined : silenceGuard(message, options.silenceMs);
     try {
       for await (const lines of lineBatches(message, maxLineBytes)) {

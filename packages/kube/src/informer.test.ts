@@ -145,6 +145,23 @@ test("a stream on which nothing arrives is given up and begun again", async () =
   expect(keys(informer.objects.value)).toEqual(["a/one"]);
 });
 
+test("an informer says whether it follows: not while the server gives it no watch", async () => {
+  await using api = await script(["one"]);
+  await using informer = follow(api);
+  expect(informer.following.value).toBe(false);
+  await informer.following.until((isFollowing) => isFollowing, AbortSignal.timeout(10_000));
+  const stream = await api.stream();
+  const seen: boolean[] = [];
+  using _subscription = informer.following.subscribe((isFollowing) => seen.push(isFollowing));
+  stream.destroy();
+  await eventually(() => seen.length === 2, within);
+  expect(seen).toEqual([false, true]);
+  const again = await api.stream();
+  again.end();
+  await eventually(() => api.watches.length === 3, within);
+  expect(seen).toEqual([false, true]);
+});
+
 test("an object that does not fit its kind hides no other", async () => {
   await using api = await script(["one"]);
   await using informer = follow(api);

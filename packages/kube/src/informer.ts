@@ -22,6 +22,8 @@ export interface Informer<T extends KubeObject> extends AsyncDisposable {
   readonly objects: Watch<ReadonlyMap<string, T>>;
   /** True once the first list has been read, and from then on. */
   readonly synced: Watch<boolean>;
+  /** False while there is no watch: after the server refused or dropped one, until it takes another. The end of a watch in due time is no break. */
+  readonly following: Watch<boolean>;
   /** The version that {@link objects} is at; `""` until synced. Bookmarks move it on without a change of objects. */
   readonly resourceVersion: string;
 }
@@ -63,6 +65,7 @@ export function startInformer<T extends KubeObject>(options: InformerOptions<T>)
   const trim = options.trim ?? ((object: T) => object);
   const objects = new WatchSource<ReadonlyMap<string, T>>(new Map());
   const synced = new WatchSource(false);
+  const following = new WatchSource(false);
   let resourceVersion = "";
   const selection: Selection = {
     ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
@@ -113,6 +116,7 @@ export function startInformer<T extends KubeObject>(options: InformerOptions<T>)
       resourceVersion,
       timeoutSeconds: watchSeconds,
       silenceMs: options.silenceMs ?? 90_000,
+      onOpen: () => following.set(true),
       signal,
     });
     for await (const batch of events) {
@@ -136,6 +140,7 @@ export function startInformer<T extends KubeObject>(options: InformerOptions<T>)
         if (clock.nowMs() - startMs < 1_000) await pause(backoff, { clock, signal });
       } catch (error) {
         if (signal.aborted) return;
+        following.set(false);
         if (isKubeError(error, "gone")) {
           logger.info("version too old, listing again", { resourceVersion });
           listed = false;
@@ -152,6 +157,7 @@ export function startInformer<T extends KubeObject>(options: InformerOptions<T>)
   return {
     objects,
     synced,
+    following,
     get resourceVersion() {
       return resourceVersion;
     },

@@ -6,7 +6,7 @@ import { TypeUrl } from "@weft/xds";
 import { expect, test } from "vitest";
 import { MeshIndex } from "../index/mesh-index.js";
 import type { Change } from "../source/source.js";
-import { endpointsAre, parent, routeIs, serviceIs } from "../testing/objects.js";
+import { endpointsAre, parent, routeIs, serviceGone, serviceIs } from "../testing/objects.js";
 import { edsCluster } from "../translate/cluster.js";
 import { translateService } from "../translate/translate.js";
 import { danglingNames } from "./consistency.js";
@@ -73,6 +73,26 @@ test("changes are collected for a moment, the loss of an address is not", async 
   await clock.advance(100);
   expect(count()).toBe(3);
   expect(clock.pendingTimers).toBe(0);
+});
+
+test("what arrives late, behind the newest version, is published under a version of its own", async () => {
+  const { publisher, apply, clock, raise } = start();
+  publisher.start();
+  apply(serviceIs("catalog"), serviceIs("orders"));
+  await clock.advance(5);
+  expect(publisher.version).toBe("12");
+  raise(40n);
+  expect(publisher.snapshotFor(nodeOf("shop"))?.version).toBe("40");
+  apply(serviceGone("orders"));
+  raise(40n);
+  await clock.advance(5);
+  const snapshot = publisher.snapshotFor(nodeOf("shop"));
+  expect(snapshot?.version).toBe("41");
+  expect(snapshot?.get(TypeUrl.cluster, "orders.shop:8080")).toBeUndefined();
+  apply(serviceIs("catalog"));
+  raise(41n);
+  await clock.advance(5);
+  expect(publisher.snapshotFor(nodeOf("shop"))?.version).toBe("41");
 });
 
 test("what did not change keeps its very encoding", async () => {

@@ -114,12 +114,21 @@ export class Publisher implements SnapshotCache, Disposable {
     }
     const newest = version();
     if (newest > this.#current) this.#current = newest;
+    // Something arrived late, behind what is published: clients are told by a version of its own.
+    else if (this.#published !== undefined && !sameSet(set, this.#published.set)) this.#current += 1n;
     this.#published = { set, version: this.#current };
     this.#snapshots.clear();
     logger.debug("snapshot published", { version: this.#current.toString(), services: translated.length });
     for (const { key, translation } of translated) onTranslated?.(key, translation);
     for (const listener of [...this.#listeners]) listener();
   }
+}
+
+/** Whether nothing changed from one set to the next: maps of which nothing changed are the same. */
+function sameSet(a: PublishedSet, b: PublishedSet): boolean {
+  const same = (one: ReadonlyMap<string, unknown>, other: ReadonlyMap<string, unknown>): boolean =>
+    one.size === other.size && [...one].every(([key, value]) => other.get(key) === value);
+  return same(a.types, b.types) && same(a.consumers, b.consumers);
 }
 
 function snapshotOf(set: PublishedSet, audience: string, version: string): Snapshot {

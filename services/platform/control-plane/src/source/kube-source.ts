@@ -13,6 +13,9 @@ export interface KubeSourceOptions {
 /** How an object of a kind becomes a change; without the object it is gone. */
 type Translate<T> = (key: string, object: T | undefined) => Change;
 
+/** What was missed while a watch was broken has arrived so long after it is taken up again. */
+const catchUpMs = 1_000;
+
 const clusterIdBackoff = { initialMs: 200, maxMs: 5_000, multiplier: 2, jitter: 0.2 };
 
 /** The Kubernetes API as a source: one informer for each kind. */
@@ -21,6 +24,12 @@ export function createKubeSource(options: KubeSourceOptions): Source {
   const informers: Informer<KubeObject>[] = [];
   const names = new Map<Informer<KubeObject>, string>();
   const subscriptions: Disposable[] = [];
+  /** When a watch that had been broken was taken up again. */
+  const resumedMs = new Map<Informer<KubeObject>, number>();
+  let wholeVersion: bigint | undefined;
+
+  const isCaughtUp = (informer: Informer<KubeObject>): boolean =>
+    informer.following.value && clock.nowMs() - (resumedMs.get(informer) ?? Number.NEGATIVE_INFINITY) >= catchUpMs;
 
   const follow = <T extends KubeObject>(kind: Kind<T>, translate: Translate<T>, sink: SourceSink): void => {
     const informer = startInformer<T>({ client, kind, clock, logger });
@@ -41,6 +50,9 @@ export function createKubeSource(options: KubeSourceOptions): Source {
         const changes = differences(known, objects).flatMap((key) => safely(key, objects.get(key)));
         known = objects;
         if (changes.length > 0) sink.changed(changes);
+      }),
+      informer.following.subscribe((isFollowing) => {
+        if (isFollowing && wholeVersion !== undefined) resumedMs.set(informer, clock.nowMs());
       }),
       informer.synced.subscribe(() => {
         if (informers.every((each) => each.synced.value)) sink.synced();
@@ -65,12 +77,15 @@ export function createKubeSource(options: KubeSourceOptions): Source {
       }
     },
     version() {
+      // With a watch broken, what it would tell may be older than all else: then no higher version is claimed (docs/decisions/0010).
+      if (wholeVersion !== undefined && !informers.every(isCaughtUp)) return wholeVersion;
       let highest = 0n;
       for (const { resourceVersion } of informers) {
         // Opaque by the letter, decimal and comparable in every Kubernetes that there is (KEP-5504 makes it a promise).
         const version = /^\d+$/.test(resourceVersion) ? BigInt(resourceVersion) : 0n;
         if (version > highest) highest = version;
       }
+      if (informers.every(isCaughtUp)) wholeVersion = highest;
       return highest;
     },
     waitingFor: () => informers.filter(({ synced }) => !synced.value).map((informer) => names.get(informer) ?? ""),

@@ -23,7 +23,7 @@ export interface SourceSink {
 export interface Source extends AsyncDisposable {
   /** Identity of the cluster: equal for all control planes whose versions can be compared. Waits until it is known. */
   clusterId(signal: AbortSignal): Promise<string>;
-  /** The highest resourceVersion of which the sink has been told everything. */
+  /** The highest resourceVersion of which the sink has been told everything, as far as can be known; never lower than before. */
   version(): bigint;
   /** Kinds that have not been listed yet, for `/readyz`. */
   waitingFor(): readonly string[];
