@@ -6,10 +6,11 @@ import { render } from "@weft/laptop";
 
 /** The checkout. */
 export const root = fileURLToPath(new URL("../../", import.meta.url));
-/** Every overlay, as `k8s/overlays/<name>`. */
-export const overlays: readonly string[] = readdirSync(join(root, "k8s/overlays")).map(
-  (name) => `k8s/overlays/${name}`,
-);
+/** Every overlay, and the one that has the components which no overlay has. */
+export const overlays: readonly string[] = [
+  ...readdirSync(join(root, "k8s/overlays")).map((name) => `k8s/overlays/${name}`),
+  "k8s/examples/monitored",
+];
 
 export type Json = Readonly<Record<string, unknown>>;
 

@@ -19,7 +19,7 @@ import {
 } from "./manifests.js";
 
 /** Who asks the Kubernetes API, and so has a token for it. */
-const apiClients = ["weft/control-plane", "shop/database-setup"];
+const apiClients = ["weft/control-plane", "weft/prometheus", "shop/database-setup"];
 /** Whom a token for anything but the API is for. */
 const meshAudience = "weft";
 
