@@ -612,7 +612,6 @@ const apiService = define({
   categories: ["api-extensions"],
   namespaced: false,
   columns: apiServiceColumns,
-  hasGeneration: false,
   nameFormat: "path-segment",
   fields: { "spec!": apiServiceSpec, status: apiServiceStatus },
   check: checkApiService,

@@ -304,6 +304,8 @@ export const autoscalerColumns: readonly Column[] = [
     listAt(object, "spec", "metrics")
       .map((metric) => {
         const pods = recordAt(metric, "pods");
+        const share = at(metric, "resource", "target", "averageUtilization");
+        if (share !== undefined) return `${textAt(metric, "resource", "name")}: <unknown>/${String(share)}%`;
         if (textAt(metric, "type") !== "Pods") return "<unknown>";
         const now = listAt(object, "status", "currentMetrics").find(
           (entry) => textAt(entry, "pods", "metric", "name") === textAt(pods, "metric", "name"),

@@ -175,6 +175,7 @@ async function writeStatus({ client, autoscaler, wallMs, signal }: Look, outcome
   }
   const next = {
     ...status,
+    ...(metadata.generation === undefined ? {} : { observedGeneration: metadata.generation }),
     currentReplicas: outcome.current ?? status?.currentReplicas ?? 0,
     desiredReplicas: outcome.desired ?? status?.desiredReplicas ?? 0,
     ...(outcome.currentMetrics === undefined ? {} : { currentMetrics: outcome.currentMetrics }),
