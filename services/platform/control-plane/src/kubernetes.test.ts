@@ -152,3 +152,23 @@ test("who does not lead writes nothing, and who begins to lead writes what is no
   await eventually(() => conditions(kube, "second").length === 2, soon);
   expect(kube.statusWrites).toBe(2);
 });
+
+test("while one watch is broken no higher version is claimed; what the others say is published all the same", async () => {
+  await using world = await start((kube) => kube.put(kinds.service, { ...serviceObject("catalog") }));
+  await world.serving();
+  const { kube } = world;
+  const version = () => Number(world.controlPlane.describe().version);
+  const newestVersion = () => Number(kube.get(kinds.service, "catalog", "shop")?.metadata.resourceVersion);
+  kube.setBroken(kinds.endpointSlice, true);
+  await eventually(() => {
+    for (let n = 0; n < 100; n += 1) kube.put(kinds.service, { ...serviceObject("catalog", { grpc: 8000 + n }) });
+    return newestVersion() - version() > 500;
+  }, soon);
+  await eventually(() => world.resources().includes("Listener catalog.shop:8099"), soon);
+  expect(newestVersion() - version()).toBeGreaterThan(500);
+  kube.setBroken(kinds.endpointSlice, false);
+  await eventually(() => {
+    kube.put(kinds.service, { ...serviceObject("catalog") });
+    return version() > newestVersion() - 10;
+  }, soon);
+});

@@ -31,6 +31,20 @@ export function createKubeSource(options: KubeSourceOptions): Source {
   const isCaughtUp = (informer: Informer<KubeObject>): boolean =>
     informer.following.value && clock.nowMs() - (resumedMs.get(informer) ?? Number.NEGATIVE_INFINITY) >= catchUpMs;
 
+  /** With a watch broken, what it would tell may be older than all else: then no higher version is claimed (docs/decisions/0011). */
+  const version = (): bigint => {
+    const isWhole = informers.every(isCaughtUp);
+    if (wholeVersion !== undefined && !isWhole) return wholeVersion;
+    let highest = 0n;
+    for (const { resourceVersion } of informers) {
+      // Opaque by the letter, decimal and comparable in every Kubernetes that there is (KEP-5504 makes it a promise).
+      const each = /^\d+$/.test(resourceVersion) ? BigInt(resourceVersion) : 0n;
+      if (each > highest) highest = each;
+    }
+    if (isWhole) wholeVersion = highest;
+    return highest;
+  };
+
   const follow = <T extends KubeObject>(kind: Kind<T>, translate: Translate<T>, sink: SourceSink): void => {
     const informer = startInformer<T>({ client, kind, clock, logger });
     informers.push(informer);
@@ -53,6 +67,8 @@ export function createKubeSource(options: KubeSourceOptions): Source {
       }),
       informer.following.subscribe((isFollowing) => {
         if (isFollowing && wholeVersion !== undefined) resumedMs.set(informer, clock.nowMs());
+        // From the first moment on that all of them hold there is a version to stay at.
+        version();
       }),
       informer.synced.subscribe(() => {
         if (informers.every((each) => each.synced.value)) sink.synced();
@@ -76,18 +92,7 @@ export function createKubeSource(options: KubeSourceOptions): Source {
         await sleep(backoff.nextMs(), { clock, signal });
       }
     },
-    version() {
-      // With a watch broken, what it would tell may be older than all else: then no higher version is claimed (docs/decisions/0010).
-      if (wholeVersion !== undefined && !informers.every(isCaughtUp)) return wholeVersion;
-      let highest = 0n;
-      for (const { resourceVersion } of informers) {
-        // Opaque by the letter, decimal and comparable in every Kubernetes that there is (KEP-5504 makes it a promise).
-        const version = /^\d+$/.test(resourceVersion) ? BigInt(resourceVersion) : 0n;
-        if (version > highest) highest = version;
-      }
-      if (informers.every(isCaughtUp)) wholeVersion = highest;
-      return highest;
-    },
+    version,
     waitingFor: () => informers.filter(({ synced }) => !synced.value).map((informer) => names.get(informer) ?? ""),
     start(sink) {
       follow(kinds.node, (key, object) => ({ kind: "node", key, value: object && fromNode(object) }), sink);

@@ -28,7 +28,7 @@ export interface MiniKube extends AsyncDisposable {
   put(kind: Kind, object: MiniObject): void;
   remove(kind: Kind, name: string, namespace?: string): void;
   get<T extends KubeObject>(kind: Kind<T>, name: string, namespace?: string): T | undefined;
-  /** Refuses every list of a kind, or no longer. */
+  /** Ends every watch of a kind and refuses every list and watch, or no longer. */
   setBroken(kind: Kind, broken: boolean): void;
   /** How many status writes were asked for. */
   readonly statusWrites: number;
@@ -79,6 +79,7 @@ export async function startMiniKube(): Promise<MiniKube> {
       send(code, { kind: "Status", code, reason, message: reason });
     const kind = served.find((each) => pathOf(each, {}) === url.pathname);
     if (request.method === "GET" && kind !== undefined) {
+      if (broken.has(url.pathname)) return refuse(503, "ServiceUnavailable");
       if (url.searchParams.get("watch") === "true") {
         response.writeHead(200, { "content-type": "application/json" }).flushHeaders();
         const watcher = { collection: url.pathname, response };
@@ -86,7 +87,6 @@ export async function startMiniKube(): Promise<MiniKube> {
         response.on("close", () => watchers.delete(watcher));
         return;
       }
-      if (broken.has(url.pathname)) return refuse(503, "ServiceUnavailable");
       const items = [...objects.values()].filter((each) => each.kind === kind).map(({ object }) => object);
       return send(200, { kind: `${kind.kind}List`, metadata: { resourceVersion: String(version) }, items });
     }
@@ -158,7 +158,14 @@ export async function startMiniKube(): Promise<MiniKube> {
       const read = found && kind.parse(found.object);
       return read?.ok === true ? read.value : undefined;
     },
-    setBroken: (kind, isBroken) => void (isBroken ? broken.add(pathOf(kind, {})) : broken.delete(pathOf(kind, {}))),
+    setBroken(kind, isBroken) {
+      const path = pathOf(kind, {});
+      if (!isBroken) broken.delete(path);
+      else {
+        broken.add(path);
+        for (const { collection, response } of watchers) if (collection === path) response.destroy();
+      }
+    },
     get statusWrites() {
       return statusWrites;
     },
