@@ -20,6 +20,24 @@ export const coveredElsewhere: Readonly<Record<string, { readonly file: string; 
     file: "tests/interop/jaeger.interop.test.ts",
     test: "an order is one trace in a Jaeger of your own",
   },
+  "kubectl apply --server-side -f https://github.com/kubernetes-sigs/gateway-api/releases/download/v1.6.0/standard-install.yaml":
+    { file: "tests/cluster/install.cluster.test.ts", test: "installGatewayApi" },
+  "kubectl wait --for=condition=Established crd --all": {
+    file: "tests/cluster/install.ts",
+    test: "--for=condition=Established",
+  },
+  "kubectl apply -k k8s/overlays/cluster": {
+    file: "tests/cluster/install.cluster.test.ts",
+    test: "change nothing the second time",
+  },
+  "kubectl delete secret -n shop -l app.kubernetes.io/managed-by=database-setup": {
+    file: "tests/cluster/install.cluster.test.ts",
+    test: "app.kubernetes.io/managed-by=database-setup",
+  },
+  "kubectl delete -k k8s/overlays/cluster": {
+    file: "tests/cluster/install.cluster.test.ts",
+    test: "leaves nothing behind",
+  },
   "npx vitest run services/shop/catalog": { file: "package.json", test: "vitest run" },
   "npx vitest run services/shop/inventory": { file: "package.json", test: "vitest run" },
   "npx vitest run services/shop/orders": { file: "package.json", test: "vitest run" },
