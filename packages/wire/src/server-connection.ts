@@ -1,4 +1,4 @@
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { type ConnectionEnvironment, type ConnectionOwner, Http2Connection } from "./connection/connection.js";
 import type { ConnectionLimits } from "./connection/limits.js";
 import { WheelTimer } from "./connection/timer-wheel.js";
@@ -48,14 +48,15 @@ export class ServerConnection implements ConnectionOwner {
   readonly #onEnd = (): void => this.#owner.streams(-1);
 
   constructor(
-    socket: Socket,
+    socket: Duplex,
+    peer: string,
     settings: ServerSettings,
     environment: ConnectionEnvironment,
     owner: ServerConnectionOwner,
   ) {
     this.#settings = settings;
     this.#owner = owner;
-    this.#peer = peerOf(socket);
+    this.#peer = peer;
     this.#ageTimer = new WheelTimer(environment.wheel, () => this.drain());
     this.#idleTimer = new WheelTimer(environment.wheel, () => this.drain());
     this.#http2 = new Http2Connection({
@@ -158,10 +159,4 @@ export class ServerConnection implements ConnectionOwner {
       call.start(handler, encoding, endStream);
     }
   }
-}
-
-function peerOf(socket: Socket): string {
-  const { remoteAddress, remotePort } = socket;
-  if (remoteAddress === undefined) return "unknown";
-  return remoteAddress.includes(":") ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`;
 }

@@ -162,7 +162,7 @@ class Http2Listener implements Listener {
   }
 
   #serve(socket: Socket): void {
-    const connection = new ServerConnection(socket, this.#settings, this.#environment, {
+    const connection = new ServerConnection(socket, peerOf(socket), this.#settings, this.#environment, {
       streams: (change) => {
         this.#openStreams += change;
       },
@@ -176,4 +176,10 @@ class Http2Listener implements Listener {
     if (this.#isClosing) connection.drain();
     socket.resume();
   }
+}
+
+function peerOf(socket: Socket): string {
+  const { remoteAddress, remotePort } = socket;
+  if (remoteAddress === undefined) return "unknown";
+  return remoteAddress.includes(":") ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`;
 }

@@ -1,5 +1,5 @@
 // One file because it is one state machine: every frame that comes or goes changes the state of the connection or of one of its streams.
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Clock } from "@weft/foundation";
 import type { BufferPool } from "../frame/buffer-pool.js";
 import { ConnectionError, ErrorCode, errorCodeName } from "../frame/error-code.js";
@@ -62,7 +62,7 @@ export const ConnectionPhase = { opening: 0, open: 1, closing: 2, closed: 3 } as
 export type ConnectionPhase = (typeof ConnectionPhase)[keyof typeof ConnectionPhase];
 
 export interface ConnectionOptions {
-  readonly socket: Socket;
+  readonly socket: Duplex;
   readonly isServer: boolean;
   readonly owner: ConnectionOwner;
   readonly limits: ConnectionLimits;
@@ -95,7 +95,7 @@ export class Http2Connection implements FrameSink {
   sendWindow = defaultWindowBytes;
   /** Bytes that came and that nobody wants yet. */
   unreadBytes = 0;
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #owner: ConnectionOwner;
   readonly #parser: FrameParser;
   readonly #decoder: HpackDecoder;
@@ -141,7 +141,7 @@ export class Http2Connection implements FrameSink {
       maxListBytes: limits.maxHeaderListBytes,
     });
     const { pool, flushQueue: queue, wheel, clock } = environment;
-    this.#outbound = new Outbound({ socket, pool, queue, fill: () => this.#fill() });
+    this.#outbound = new Outbound({ socket, pool, queue, fill: () => this.#fill(), backlog: () => this.#backlog() });
     this.writer = this.#outbound.writer;
     this.#sendQueue = new SendQueue(this, this.#outbound);
     const nowMs = (): number => clock.nowMs();
@@ -577,7 +577,11 @@ export class Http2Connection implements FrameSink {
     for (const stream of this.#unfinished.splice(0)) {
       if (!stream.isClosed) this.resetStream(stream, ErrorCode.noError);
     }
-    if (this.#socket.writableNeedDrain && !this.#stallTimer.isSet) this.#stallTimer.set(this.limits.writeStallMs);
+  }
+
+  #backlog(): void {
+    if (!this.#stallTimer.isSet && this.phase !== ConnectionPhase.closed)
+      this.#stallTimer.set(this.limits.writeStallMs);
   }
 
   /** The peer ended its side of the socket. */
@@ -632,7 +636,7 @@ export class Http2Connection implements FrameSink {
   }
 
   #start(stream: Http2Stream): void {
-    if (this.#nextStreamId > maxStreamId) {
+    if (this.#nextStreamId > this.limits.lastStreamId) {
       stream.state = StreamState.closed;
       stream.receiver.closed({ t: "refused", message: "the connection has used up its stream ids" });
       return;
@@ -643,7 +647,7 @@ export class Http2Connection implements FrameSink {
     stream.receiver.opened();
     if (stream.queuedBytes > 0 || stream.ending !== undefined) this.#sendQueue.schedule(stream);
     this.#outbound.request();
-    if (this.#nextStreamId > maxStreamId) this.drain();
+    if (this.#nextStreamId > this.limits.lastStreamId) this.drain();
   }
 
   #add(stream: Http2Stream): void {

@@ -1,3 +1,4 @@
+import { maxStreamId } from "../frame/frame-type.js";
 import type { Rate } from "./frame-budget.js";
 
 /**
@@ -31,6 +32,8 @@ export interface ConnectionLimits {
   readonly settingsTimeoutMs: number;
   /** Time that the peer may take none of what waits for it in the socket. Default 30 s. */
   readonly writeStallMs: number;
+  /** The last stream id that a client uses; then it takes no more calls, and another connection is needed. Default 2^31 - 1, the last that there is. */
+  readonly lastStreamId: number;
   /** Bytes in the socket's queue from which on a server stops reading, so that answers to frames do not pile up. Default 256 KiB. */
   readonly maxQueuedBytes: number;
 }
@@ -49,5 +52,6 @@ export const defaultLimits: ConnectionLimits = {
   handshakeTimeoutMs: 10_000,
   settingsTimeoutMs: 10_000,
   writeStallMs: 30_000,
+  lastStreamId: maxStreamId,
   maxQueuedBytes: 256 * 1024,
 };

@@ -1,4 +1,4 @@
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { BufferPool } from "../frame/buffer-pool.js";
 import { type Batch, FrameWriter } from "../frame/frame-writer.js";
 import type { Flushable, FlushQueue } from "./flush-queue.js";
@@ -14,22 +14,25 @@ const socketHighWaterBytes = 128 * 1024;
  */
 export class Outbound implements Flushable {
   readonly writer: FrameWriter;
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #queue: FlushQueue;
   readonly #fill: () => void;
+  readonly #onBacklog: () => void;
   #queued = false;
   #isOver = false;
 
-  /** `fill` is called before each flush, to put what waits in streams into the writer. */
+  /** `fill` is called before each flush, to put what waits in streams into the writer; `backlog` when the system did not take all of it. */
   constructor(options: {
-    readonly socket: Socket;
+    readonly socket: Duplex;
     readonly pool: BufferPool;
     readonly queue: FlushQueue;
     readonly fill: () => void;
+    readonly backlog: () => void;
   }) {
     this.#socket = options.socket;
     this.#queue = options.queue;
     this.#fill = options.fill;
+    this.#onBacklog = options.backlog;
     this.writer = new FrameWriter(options.pool, () => this.#send());
   }
 
@@ -80,9 +83,10 @@ export class Outbound implements Flushable {
     const [first] = batch.segments;
     if (batch.segments.length === 1 && first !== undefined) {
       this.#socket.write(first, () => this.writer.release(batch));
-      return;
+    } else {
+      this.#sendMany(batch);
     }
-    this.#sendMany(batch);
+    if (this.#socket.writableNeedDrain) this.#onBacklog();
   }
 
   /** One writev for all segments. */
