@@ -4,12 +4,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Scope } from "@weft/foundation";
+import { Scope, sleep } from "@weft/foundation";
 import { eventually } from "@weft/foundation/testing";
 import { column, createDatabase, createNotifications, type Database, migrate } from "@weft/store";
 import { startTestDatabase } from "@weft/store/testing";
 import { build } from "esbuild";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { createSagaAdmin } from "../admin/saga-admin.js";
 import { sagaMigration } from "../rows/migration.js";
 import { sagaChannel } from "../rows/saga-rows.js";
 import { gatedSaga, gatedSchema } from "../testing/fixtures/gated-saga.js";
@@ -44,7 +45,8 @@ interface Shop extends AsyncDisposable {
   readonly database: Database;
   readonly sagas: Sagas;
   readonly definition: ReturnType<typeof gatedSaga>;
-  startWorker(name: string): Promise<Worker>;
+  /** With a lease that is shorter than the default, unless said otherwise. */
+  startWorker(name: string, leaseMs?: number | "default"): Promise<Worker>;
   openGate(): Promise<void>;
   /** Which workers called the step. */
   callers(step: string): Promise<readonly string[]>;
@@ -69,8 +71,9 @@ async function startShop(): Promise<Shop> {
     database,
     definition,
     sagas: createSagas({ database, notifications, definitions: [definition] }),
-    async startWorker(name) {
-      const child = spawn(process.execPath, [bundle, url, name], { stdio: ["ignore", "pipe", "inherit"] });
+    async startWorker(name, leaseMs = 1_500) {
+      const lease = leaseMs === "default" ? [] : [String(leaseMs)];
+      const child = spawn(process.execPath, [bundle, url, name, ...lease], { stdio: ["ignore", "pipe", "inherit"] });
       let output = "";
       child.stdout.on("data", (chunk: Buffer) => {
         output += chunk.toString();
@@ -144,6 +147,62 @@ test("a worker that was paused until its lease was taken can write nothing when 
   expect(await shop.callers("third")).toEqual(["other"]);
   expect(await shop.database.query("SELECT key FROM effects ORDER BY key")).toHaveLength(3);
 });
+
+test("a worker that is paused for 30 s, and whose lease was taken, can write nothing when it goes on: under the default lease, with its call under way", async () => {
+  await using shop = await startShop();
+  const paused = await shop.startWorker("paused", "default");
+  await shop.sagas.start(shop.definition, { id: "long", input: {} });
+  await eventually(async () => (await shop.callers("second")).length === 1, ceiling);
+  paused.child.kill("SIGSTOP");
+  const stoppedMs = performance.now();
+  const lease = async () => (await shop.database.query("SELECT owner, fence::int FROM weft_sagas"))[0];
+  const first = await lease();
+  await shop.startWorker("other", "default");
+  await eventually(async () => (await shop.callers("second")).includes("other"), ceiling);
+  const taken = await lease();
+  expect(taken).toEqual({
+    owner: expect.not.stringMatching(String(first?.["owner"])),
+    fence: Number(first?.["fence"]) + 1,
+  });
+  await sleep(30_000 - (performance.now() - stoppedMs), { signal: AbortSignal.timeout(60_000) });
+  // Both hear at the same time that their call succeeded, and both would write it.
+  paused.child.kill("SIGCONT");
+  await shop.openGate();
+  expect(await shop.sagas.outcome(shop.definition, "long")).toMatchObject({
+    t: "completed",
+    results: { second: { value: "other" } },
+  });
+  await eventually(() => paused.output().includes("lease was lost"), ceiling);
+  expect(await lease()).toEqual({ owner: null, fence: taken?.["fence"] });
+  expect(await shop.callers("third")).toEqual(["other"]);
+  expect(await shop.database.query("SELECT key FROM effects ORDER BY key")).toHaveLength(3);
+}, 180_000);
+
+test("a saga whose workers die again and again is parked with an alarm, and goes on when an operator says so", async () => {
+  await using shop = await startShop();
+  await shop.sagas.start(shop.definition, { id: "deadly", input: {} });
+  for (let died = 1; died <= 6; died++) {
+    const worker = await shop.startWorker(`worker-${died}`);
+    await eventually(async () => (await shop.callers("second")).length === died, ceiling);
+    worker.child.kill("SIGKILL");
+  }
+  const judge = await shop.startWorker("judge");
+  expect(await shop.sagas.outcome(shop.definition, "deadly")).toEqual({
+    t: "parked",
+    reason: "6 workers died while they carried it out",
+  });
+  await eventually(() => judge.output().includes("a saga is parked"), ceiling);
+  expect(await shop.callers("second")).toHaveLength(6);
+  await eventually(() => judge.output().includes("sagas need attention"), ceiling);
+  await shop.openGate();
+  const admin = createSagaAdmin({ database: shop.database, definitions: [shop.definition] });
+  await shop.database.transaction((tx) =>
+    admin.retry(tx, { sagaId: "deadly", operator: "ann", reason: "the bug is mended" }),
+  );
+  await eventually(async () => (await shop.sagas.outcome(shop.definition, "deadly")).t === "completed", ceiling);
+  expect(await shop.callers("third")).toEqual(["judge"]);
+  expect(await shop.database.query("SELECT key FROM effects ORDER BY key")).toHaveLength(3);
+}, 180_000);
 
 test("a worker that was paused in the middle of a saga which nobody took goes on with it", async () => {
   await using shop = await startShop();
