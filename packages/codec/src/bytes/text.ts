@@ -25,6 +25,8 @@ function writeThroughBuffer(this: Uint8Array, text: string, at: number, maxBytes
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** Up to here a call out of JavaScript costs more than the characters do. Measured on Node 20. */
 const shortRead = 12;
+/** Up to here it costs less to look whether all is ASCII than to look for U+FFFD in what was read. */
+const looked = 64;
 const shortWrite = 24;
 
 /** Text whose bytes must be UTF-8. */
@@ -47,9 +49,9 @@ export function readTextUnchecked(b: Uint8Array, p: number): string {
 
 /** The text between two places that lie within the bytes. */
 export function textBetween(b: Uint8Array, start: number, end: number, checked: boolean): string {
-  if (end - start <= shortRead) {
-    const text = shortAscii(b, start, end);
-    if (text !== undefined) return text;
+  const length = end - start;
+  if (length <= looked && isAscii(b, start, end)) {
+    return length <= shortRead ? shortText(b, start, length) : utf8Slice.call(b, start, end);
   }
   const text = utf8Slice.call(b, start, end);
   // What is not UTF-8 became U+FFFD; where there is one it may also have been sent.
@@ -57,20 +59,38 @@ export function textBetween(b: Uint8Array, start: number, end: number, checked: 
   return text;
 }
 
-const fromCode = String.fromCharCode;
-
-function shortAscii(b: Uint8Array, start: number, end: number): string | undefined {
+function isAscii(b: Uint8Array, start: number, end: number): boolean {
   let all = 0;
   for (let i = start; i < end; i += 1) all |= b[i]!;
-  if (all > 0x7f) return undefined;
-  let text = "";
-  let i = start;
-  for (; i + 4 <= end; i += 4) text += fromCode(b[i]!, b[i + 1]!, b[i + 2]!, b[i + 3]!);
-  const rest = end - i;
-  if (rest === 1) text += fromCode(b[i]!);
-  else if (rest === 2) text += fromCode(b[i]!, b[i + 1]!);
-  else if (rest === 3) text += fromCode(b[i]!, b[i + 1]!, b[i + 2]!);
-  return text;
+  return all < 0x80;
+}
+
+const fromCode = String.fromCharCode;
+
+/** ASCII of at most 12 characters. */
+function shortText(b: Uint8Array, p: number, length: number): string {
+  switch (length) {
+    case 0:
+      return "";
+    case 1:
+      return fromCode(b[p]!);
+    case 2:
+      return fromCode(b[p]!, b[p + 1]!);
+    case 3:
+      return fromCode(b[p]!, b[p + 1]!, b[p + 2]!);
+    case 4:
+      return fromCode(b[p]!, b[p + 1]!, b[p + 2]!, b[p + 3]!);
+    case 5:
+      return fromCode(b[p]!, b[p + 1]!, b[p + 2]!, b[p + 3]!, b[p + 4]!);
+    case 6:
+      return fromCode(b[p]!, b[p + 1]!, b[p + 2]!, b[p + 3]!, b[p + 4]!, b[p + 5]!);
+    case 7:
+      return fromCode(b[p]!, b[p + 1]!, b[p + 2]!, b[p + 3]!, b[p + 4]!, b[p + 5]!, b[p + 6]!);
+    default: {
+      const first = fromCode(b[p]!, b[p + 1]!, b[p + 2]!, b[p + 3]!, b[p + 4]!, b[p + 5]!, b[p + 6]!, b[p + 7]!);
+      return length === 8 ? first : first + shortText(b, p + 8, length - 8);
+    }
+  }
 }
 
 /** A length and its text, leaving `room` bytes free behind it. Anything but a string is written as TextEncoder would. */
