@@ -50,30 +50,54 @@ const requestBlocks = blocksOf([
   [...grpcHead("/t.S/Throw"), ["grpc-timeout", "1S"], ["x-a-bin", "AAEC"]],
   [...grpcHead("/t.S/Nope"), ["grpc-encoding", "gzip"]],
 ]);
+const responseHead: Fields = [
+  [":status", "200"],
+  ["content-type", "application/grpc"],
+];
+const okTrailers: Fields = [["grpc-status", "0"]];
+const failedTrailers: Fields = [
+  ["grpc-status", "5"],
+  ["grpc-message", "no%20such"],
+];
 const responseBlocks = blocksOf([
-  [
-    [":status", "200"],
-    ["content-type", "application/grpc"],
-  ],
-  [["grpc-status", "0"]],
-  [
-    ["grpc-status", "5"],
-    ["grpc-message", "no%20such"],
-  ],
+  responseHead,
+  okTrailers,
+  responseHead,
+  failedTrailers,
+  [...responseHead, ...failedTrailers],
 ]);
 
-/** A trace that a well-behaved peer might send, frame by frame. */
-function traceOf(blocks: readonly Buffer[]): Buffer[] {
-  const frames: Buffer[] = [settingsFrame, frame(FrameType.settings, FrameFlag.ack, 0)];
-  for (const [index, block] of blocks.entries()) {
-    const id = 1 + 2 * index;
-    frames.push(frame(FrameType.headers, FrameFlag.endHeaders, id, block));
-    frames.push(frame(FrameType.data, FrameFlag.none, id, grpcMessage(Buffer.from("hello"))));
-    frames.push(frame(FrameType.ping, FrameFlag.none, 0, Buffer.alloc(8)));
-    frames.push(frame(FrameType.data, FrameFlag.endStream, id, grpcMessage(Buffer.from("bye"))));
-  }
-  return frames;
-}
+const acknowledgement = frame(FrameType.settings, FrameFlag.ack, 0);
+const endHeaders = FrameFlag.endHeaders;
+const endBoth = FrameFlag.endHeaders | FrameFlag.endStream;
+
+/** What a well-behaved client might send, frame by frame. */
+const requestTrace: readonly Buffer[] = [
+  settingsFrame,
+  acknowledgement,
+  ...requestBlocks.flatMap((block, index) => [
+    frame(FrameType.headers, endHeaders, 1 + 2 * index, block),
+    frame(FrameType.data, FrameFlag.none, 1 + 2 * index, grpcMessage(Buffer.from("hello"))),
+    frame(FrameType.ping, FrameFlag.none, 0, Buffer.alloc(8)),
+    frame(FrameType.data, FrameFlag.endStream, 1 + 2 * index, grpcMessage(Buffer.from("bye"))),
+  ]),
+];
+
+/** What a well-behaved server might answer to three calls. */
+const responseTrace: readonly Buffer[] = [
+  settingsFrame,
+  acknowledgement,
+  ...[1, 3, 5].flatMap((id, index) => {
+    const [head, trailers] = responseBlocks.slice(2 * index);
+    if (trailers === undefined) return [frame(FrameType.headers, endBoth, id, head)];
+    return [
+      frame(FrameType.headers, endHeaders, id, head),
+      frame(FrameType.data, FrameFlag.none, id, grpcMessage(Buffer.from("hello"))),
+      frame(FrameType.ping, FrameFlag.none, 0, Buffer.alloc(8)),
+      frame(FrameType.headers, endBoth, id, trailers),
+    ];
+  }),
+];
 
 /** Payloads that fit their type often enough to get behind the first checks. */
 function payloadOf(type: number, blocks: readonly Buffer[]): fc.Arbitrary<Uint8Array> {
@@ -118,8 +142,7 @@ function anyFrame(blocks: readonly Buffer[]): fc.Arbitrary<Buffer> {
 }
 
 /** A valid trace in which frames were left out, doubled, moved, or bytes changed. */
-function mutatedTrace(blocks: readonly Buffer[]): fc.Arbitrary<Buffer> {
-  const trace = traceOf(blocks);
+function mutatedTrace(trace: readonly Buffer[]): fc.Arbitrary<Buffer> {
   const order = fc.array(fc.nat(trace.length - 1), { minLength: 1, maxLength: trace.length + 4 });
   const whole = fc.constant(trace.map((_, index) => index));
   const change = fc.tuple(fc.nat(), fc.nat(255));
@@ -131,10 +154,10 @@ function mutatedTrace(blocks: readonly Buffer[]): fc.Arbitrary<Buffer> {
 }
 
 /** What a peer might send after its preface: noise, mutated traces, frames in any order. */
-function inputOf(blocks: readonly Buffer[]): fc.Arbitrary<Buffer> {
+function inputOf(trace: readonly Buffer[], blocks: readonly Buffer[]): fc.Arbitrary<Buffer> {
   return fc.oneof(
     fc.uint8Array({ maxLength: 120 }).map((bytes) => Buffer.from(bytes)),
-    mutatedTrace(blocks),
+    mutatedTrace(trace),
     fc.array(anyFrame(blocks), { maxLength: 12 }).map((frames) => Buffer.concat([settingsFrame, ...frames])),
   );
 }
@@ -148,13 +171,13 @@ const chunkLengths = fc.array(fc.oneof(fc.integer({ min: 1, max: 12 }), fc.const
 });
 
 export const clientBytes: fc.Arbitrary<FuzzInput> = fc.tuple(
-  fc.tuple(inputOf(requestBlocks), fc.integer({ min: 0, max: 40 })).map(([bytes, odd]) =>
+  fc.tuple(inputOf(requestTrace, requestBlocks), fc.integer({ min: 0, max: 40 })).map(([bytes, odd]) =>
     // One in forty has a broken preface too.
     Buffer.concat([odd === 0 ? clientPreface.subarray(3) : clientPreface, bytes]),
   ),
   chunkLengths,
 );
-export const serverBytes: fc.Arbitrary<FuzzInput> = fc.tuple(inputOf(responseBlocks), chunkLengths);
+export const serverBytes: fc.Arbitrary<FuzzInput> = fc.tuple(inputOf(responseTrace, responseBlocks), chunkLengths);
 
 const environment: ConnectionEnvironment = {
   clock: systemClock,
