@@ -6,9 +6,9 @@ import type { RunningCalls, ScenarioCluster } from "./scenario-cluster.js";
 
 const catalog = { namespace: "shop", name: "catalog" };
 
-/** What one Pod is to serve, and the load: three Pods' worth. */
-const perPod = 20;
-const perSecond = 60;
+/** What one Pod is to serve, and the load: three Pods' worth, and little enough that nobody on the way is loaded. */
+const perPod = 5;
+const perSecond = 15;
 
 /** Metrics are means over half a minute, windows come on top: a busy machine is given its time. */
 const patient = { ceilingMs: 240_000, everyMs: 500 };

@@ -1,3 +1,4 @@
+import { eventually } from "@weft/foundation/testing";
 import { expect, test } from "vitest";
 import { kinds } from "../../kinds/index.js";
 import { at, type ContractWorld, deployment, refusalOf, send } from "./fixture.js";
@@ -14,6 +15,20 @@ export function scalingContract(world: ContractWorld): void {
     const { replicas: _none, ...without } = spec;
     return { ...rest, apiVersion: "apps/v1", kind: "Deployment", spec: { ...without, paused: true } };
   };
+  const scale = (name: string, replicas: number) =>
+    send(world, {
+      method: "PATCH",
+      path: scalePath(name),
+      query: { fieldManager: "autoscaler" },
+      body: { spec: { replicas } },
+      contentType: "application/merge-patch+json",
+    });
+  const applied = (body: ReturnType<typeof paused>) =>
+    world.client.patch(kinds.deployment, ref(body.metadata.name ?? ""), {
+      t: "apply",
+      body,
+      fieldManager: "manifests",
+    });
   const autoscaler = (name: string, spec: Record<string, unknown> = {}): Record<string, unknown> => ({
     apiVersion: "autoscaling/v2",
     kind: "HorizontalPodAutoscaler",
@@ -35,40 +50,40 @@ export function scalingContract(world: ContractWorld): void {
 
   test("a scale that was read before another change is refused", async () => {
     await world.client.create(kinds.deployment, paused("raced"));
-    const { json } = await send(world, { method: "GET", path: scalePath("raced") });
-    const body = { ...fromScale(json), spec: { replicas: 2 } };
-    expect((await send(world, { method: "PUT", path: scalePath("raced"), body })).json).toMatchObject({
-      spec: { replicas: 2 },
-    });
+    // Controllers of a real cluster write its status meanwhile: read again then.
+    const body = await eventually(
+      async () => {
+        const { json } = await send(world, { method: "GET", path: scalePath("raced") });
+        const wanted = { ...fromScale(json), spec: { replicas: 2 } };
+        const { code } = await send(world, { method: "PUT", path: scalePath("raced"), body: wanted });
+        return code === 200 && wanted;
+      },
+      { ceilingMs: 30_000 },
+    );
     const again = await send(world, { method: "PUT", path: scalePath("raced"), body });
     expect(again.json).toMatchObject({ code: 409, reason: "Conflict" });
     expect((await world.client.get(kinds.deployment, ref("raced"))).spec.replicas).toBe(2);
-    const below = await send(world, {
-      method: "PATCH",
-      path: scalePath("raced"),
-      body: { spec: { replicas: -1 } },
-      contentType: "application/merge-patch+json",
-    });
-    expect(below.json).toMatchObject({ code: 422, reason: "Invalid" });
+    expect((await scale("raced", -1)).json).toMatchObject({ code: 422, reason: "Invalid" });
   });
 
   test("applying a manifest without replicas leaves them as an autoscaler set them", async () => {
-    const apply = () =>
-      world.client.patch(kinds.deployment, ref("shared"), {
-        t: "apply",
-        body: paused("shared"),
-        fieldManager: "manifests",
-        force: true,
-      });
+    const apply = () => applied(paused("shared"));
     expect((await apply()).spec.replicas).toBe(1);
-    const { json } = await send(world, { method: "GET", path: scalePath("shared") });
-    const body = { ...fromScale(json), spec: { replicas: 3 } };
-    await send(world, { method: "PUT", path: scalePath("shared"), query: { fieldManager: "autoscaler" }, body });
-    const after = await apply();
-    expect(after.spec.replicas).toBe(3);
-    expect(at(after, "metadata", "managedFields")).toContainEqual(
-      expect.objectContaining({ manager: "autoscaler", operation: "Update", subresource: "scale" }),
-    );
+    expect((await scale("shared", 3)).code).toBe(200);
+    expect((await apply()).spec.replicas).toBe(3);
+  });
+
+  test("who applied the number of replicas hears that an autoscaler has changed it", async () => {
+    const body = paused("fought");
+    const numbered = { ...body, spec: { ...body.spec, replicas: 1 } };
+    await applied(numbered);
+    expect((await scale("fought", 3)).code).toBe(200);
+    const refusal = await refusalOf(applied(numbered));
+    expect(refusal).toMatchObject({ code: 409, reason: "Conflict" });
+    expect(refusal.details?.causes).toEqual([
+      expect.objectContaining({ reason: "FieldManagerConflict", field: ".spec.replicas" }),
+    ]);
+    expect((await applied(body)).spec.replicas).toBe(3);
   });
 
   test("an autoscaler is filled in: one Pod at least, CPU at 80 %, and the rules of a direction that has some", async () => {

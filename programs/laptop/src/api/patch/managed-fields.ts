@@ -32,6 +32,9 @@ export function trackUpdate(old: Json | undefined, now: Json, schema: Schema, wr
   const gone = [...before.keys()].filter((path) => !after.has(path));
   const owners = readOwners(old);
   if (changed.length === 0 && gone.length === 0) return listAt(old, "metadata", "managedFields");
+  // Upstream's scale takes over a number that somebody has, and leaves one that is nobody's so.
+  const owned = changed.some((path) => owners.some(({ paths }) => paths.has(path)));
+  if (writer.subresource === "scale" && !owned) return listAt(old, "metadata", "managedFields");
   const isWriter = (owner: Owner): boolean =>
     owner.manager === writer.manager && owner.operation === "Update" && owner.subresource === writer.subresource;
   for (const owner of owners) {
