@@ -55,7 +55,9 @@ export async function runInPod(
               { name: "POD_NAMESPACE", valueFrom: { fieldRef: { fieldPath: "metadata.namespace" } } },
             ],
             ports: [{ containerPort: 9000 }],
-            readinessProbe: { httpGet: { path: "/", port: 9000 }, periodSeconds: 1 },
+            readinessProbe: { httpGet: { path: "/", port: 9000 }, periodSeconds: 1, timeoutSeconds: 10 },
+            // A Pod that asks for nothing gets next to nothing on a busy node.
+            resources: { requests: { cpu: "250m", memory: "96Mi" } },
             securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
             volumeMounts: [
               { name: "program", mountPath: "/program" },
@@ -72,9 +74,10 @@ export async function runInPod(
   ];
   await kubectl(["create", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "List", items: objects }));
   try {
-    await kubectl(["wait", "--for=condition=Ready", `pod/${name}`, "-n", testNamespace, "--timeout=90s"]);
+    await kubectl(["wait", "--for=condition=Ready", `pod/${name}`, "-n", testNamespace, "--timeout=300s"]);
   } catch (error) {
     const log = await kubectl(["logs", name, "-n", testNamespace]).catch(() => "");
+    await remove(name);
     throw new Error(`pod ${name} did not become ready: ${log}`, { cause: error });
   }
   return {

@@ -21,6 +21,8 @@ export function setup(): (() => void) | undefined {
     delete process.env["WEFT_CLUSTER"];
     return removeRun;
   }
+  // A cluster that is up, and whose registry is named, is left alone.
+  if (given !== undefined && process.env["WEFT_REGISTRY"] !== undefined) return removeRun;
   const said = execFileSync(join(folder, "up"), { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
   process.env["KUBECONFIG"] = kubeconfigOf(folder);
   const registry = /\bregistry ([^\s,]+)/.exec(said)?.[1];
