@@ -1,125 +1,24 @@
-import type { IncomingMessage } from "node:http";
-import { createServer, type Server } from "node:https";
-import type { TLSSocket } from "node:tls";
-import { createServerIdentity } from "@weft/foundation/certificates";
+import { request } from "node:https";
 import { eventually } from "@weft/foundation/testing";
 import { createKubeClient, type KubeClient, kinds } from "@weft/kube";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { LaptopApi } from "../laptop-api.js";
 import { startApi } from "../testing/fixture.js";
+import { metricsPath as base, metricsApi as name, register, startMetricsServer } from "../testing/metrics-server.js";
 
-const name = "v1beta2.custom.metrics.k8s.io";
-const base = "/apis/custom.metrics.k8s.io/v1beta2";
 const namespace = "default";
-const yearMs = 365 * 24 * 60 * 60 * 1_000;
 
 let api: LaptopApi;
 let client: KubeClient;
-let stop: (() => Promise<void>) | undefined;
 
 beforeEach(async () => {
   api = await startApi();
   client = createKubeClient(api.admin);
 });
 afterEach(async () => {
-  await stop?.();
-  stop = undefined;
   await client[Symbol.asyncDispose]();
   await api[Symbol.asyncDispose]();
 });
-
-interface Seen {
-  readonly url: string | undefined;
-  readonly headers: IncomingMessage["headers"];
-  readonly rawHeaders: readonly string[];
-  readonly peer: string;
-}
-
-/** A server of the metrics API that takes the API's own certificate alone, behind Service `metrics`. */
-async function serveMetrics(
-  options: { readonly dnsName?: string } = {},
-): Promise<{ readonly ca: string; readonly seen: Seen[]; readonly server: Server; readonly port: number }> {
-  const identity = await createServerIdentity({
-    commonName: "metrics",
-    authorityName: "metrics root",
-    dnsNames: [options.dnsName ?? "metrics.default.svc"],
-    lifetimeMs: yearMs,
-    nowMs: Date.now(),
-  });
-  const auth = await client.get(kinds.configMap, {
-    namespace: "kube-system",
-    name: "extension-apiserver-authentication",
-  });
-  const seen: Seen[] = [];
-  const tls = {
-    cert: identity.cert,
-    key: identity.key,
-    ca: auth.data?.["requestheader-client-ca-file"] ?? "",
-    requestCert: true,
-    rejectUnauthorized: true,
-  };
-  const server = createServer(tls, (request, response) => {
-    const peer = fromSocket(request.socket).getPeerCertificate().subject.CN;
-    seen.push({ url: request.url, headers: request.headers, rawHeaders: request.rawHeaders, peer: String(peer) });
-    response.setHeader("content-type", "application/json");
-    if (request.url === base) {
-      const resource = {
-        name: "pods/calls",
-        singularName: "",
-        namespaced: true,
-        kind: "MetricValueList",
-        verbs: ["get"],
-      };
-      response.end(JSON.stringify({ kind: "APIResourceList", groupVersion: "x", resources: [resource] }));
-      return;
-    }
-    response.statusCode = request.url?.includes("missing") === true ? 404 : 200;
-    let body = "";
-    request.on("data", (chunk: Buffer) => {
-      body += chunk.toString();
-    });
-    request.on("end", () => response.end(JSON.stringify({ answered: request.url, method: request.method, body })));
-  });
-  const port = await new Promise<number>((resolve) => {
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      resolve(typeof address === "object" ? (address?.port ?? 0) : 0);
-    });
-  });
-  stop = async () => {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  };
-  await client.create(kinds.service, {
-    metadata: { name: "metrics", namespace },
-    spec: { selector: { app: "metrics" }, ports: [{ name: "metrics-api", port: 6443 }] },
-  });
-  await client.create(kinds.endpointSlice, {
-    metadata: { name: "metrics-1", namespace, labels: { "kubernetes.io/service-name": "metrics" } },
-    addressType: "IPv4",
-    endpoints: [{ addresses: ["127.0.0.1"], conditions: { ready: true } }],
-    ports: [{ name: "metrics-api", port }],
-  });
-  return { ca: identity.ca, seen, server, port };
-}
-
-function fromSocket(socket: unknown): TLSSocket {
-  return socket as TLSSocket;
-}
-
-async function register(ca: string | undefined): Promise<void> {
-  await client.create(kinds.apiService, {
-    metadata: { name },
-    spec: {
-      group: "custom.metrics.k8s.io",
-      version: "v1beta2",
-      groupPriorityMinimum: 100,
-      versionPriority: 200,
-      service: { namespace, name: "metrics", port: 6443 },
-      ...(ca === undefined ? {} : { caBundle: Buffer.from(ca).toString("base64") }),
-    },
-  });
-}
 
 /** The condition `Available`, once it has this status. */
 async function available(status: string): Promise<unknown> {
@@ -134,8 +33,14 @@ async function available(status: string): Promise<unknown> {
 }
 
 test("a group of another server is discovered and answered by it, as from whoever asks", async () => {
-  const { ca, seen } = await serveMetrics();
-  await register(ca);
+  await using metrics = await startMetricsServer(client, {
+    answer: (url, { method }, body) => ({
+      code: url.includes("missing") ? 404 : 200,
+      json: { answered: url, method, body },
+    }),
+  });
+  const { ca, seen } = metrics;
+  await metrics.register(ca);
   expect(await available("True")).toContain('"reason":"Passed"');
 
   const groups = JSON.parse((await client.request({ method: "GET", path: "/apis" })).text);
@@ -180,15 +85,20 @@ test("a group of another server is discovered and answered by it, as from whoeve
 });
 
 test("what a caller says of itself is not forwarded, and who may not ask is refused before", async () => {
-  const { ca, seen } = await serveMetrics();
-  await register(ca);
+  await using metrics = await startMetricsServer(client, {
+    answer: (url, { method }, body) => ({
+      code: url.includes("missing") ? 404 : 200,
+      json: { answered: url, method, body },
+    }),
+  });
+  const { ca, seen } = metrics;
+  await metrics.register(ca);
   await available("True");
   const path = `${base}/namespaces/default/pods/*/calls`;
   const account = { namespace, name: "default" };
   await eventually(() => client.get(kinds.serviceAccount, account), { ceilingMs: 10_000 });
   const { token } = await client.issueToken(account, { expirationSeconds: 600 });
   const asAccount = async (headers: Record<string, string> = {}): Promise<number> => {
-    const { request } = await import("node:https");
     return await new Promise((resolve, reject) => {
       const options = { ca: api.ca, headers: { ...headers, authorization: `Bearer ${token}` } };
       request(`${api.url}${path}`, options, (response) => {
@@ -219,8 +129,9 @@ test("what a caller says of itself is not forwarded, and who may not ask is refu
 });
 
 test("a server whose certificate is not its Service's, or not of the bundle, gets no request", async () => {
-  const { ca, seen } = await serveMetrics({ dnsName: "other.default.svc" });
-  await register(ca);
+  await using metrics = await startMetricsServer(client, { dnsName: "other.default.svc" });
+  const { ca, seen } = metrics;
+  await metrics.register(ca);
   expect(await available("False")).toContain("FailedDiscoveryCheck");
   expect((await client.request({ method: "GET", path: `${base}/namespaces/shop/pods/x/calls` })).code).toBe(503);
   await client.patch(
@@ -239,10 +150,11 @@ test("a server whose certificate is not its Service's, or not of the bundle, get
 });
 
 test("a group says that its server is away, and comes back with it", async () => {
-  await register(undefined);
+  await register(client, undefined);
   expect(await available("False")).toContain("ServiceNotFound");
   expect((await client.request({ method: "GET", path: base })).code).toBe(503);
-  const { ca, server, port } = await serveMetrics();
+  await using metrics = await startMetricsServer(client);
+  const { ca, server, port } = metrics;
   await client.patch(
     kinds.apiService,
     { name },

@@ -15,9 +15,6 @@ import { type Autoscaler, condition, type Evaluation, evaluate, type MetricValue
 import { readScale, type Scale, scalePath, writeScale } from "./scale-target.js";
 import { emptyHistory, noteChange, type ScalingHistory } from "./scaling-rules.js";
 
-/** How often each autoscaler is looked at. */
-const everyMs = 5_000;
-
 interface Memory {
   /** The spec that was looked at: another one is looked at without waiting. */
   spec: string;
@@ -32,8 +29,10 @@ export function startAutoscalers(options: {
   readonly pods: Informer<Pod>;
   readonly logger: Logger;
   readonly clock?: Clock;
+  /** How often each autoscaler is looked at. Default 5 s. */
+  readonly everyMs?: number;
 }): AsyncDisposable {
-  const { client, autoscalers, pods, clock = systemClock } = options;
+  const { client, autoscalers, pods, clock = systemClock, everyMs = 5_000 } = options;
   const logger = options.logger.child({ component: "autoscalers" });
   const memories = new Map<string, Memory>();
   return startController({
