@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { lineTotal, pageTokenBefore, parseItems, parsePageToken, parseTerms, priceItems, totalOf } from "./domain.js";
+import { toRefusalMessage } from "./messages.js";
 
 const tea = { productId: "tea", name: "Tea", weightGrams: 250, prices: [{ currency: "EUR", minorUnits: 1_290n }] };
 
@@ -73,4 +74,11 @@ test("a page token survives the way to the caller and back; any other text is re
   expect(parsePageToken(pageTokenBefore(42n))).toEqual({ ok: true, value: 42n });
   expect(parsePageToken("")).toEqual({ ok: true, value: undefined });
   expect(parsePageToken("YmVmb3JlOng").ok).toBe(false);
+});
+
+test("a refusal that quotes a card number typed for a product shows the rest of it", () => {
+  const message = 'items[0].product_id "4242424242424242": no such product';
+  expect(toRefusalMessage({ reason: "invalid", message, shortages: [] }).message).toBe(
+    'items[0].product_id "[card]": no such product',
+  );
 });

@@ -1,5 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { withoutCardNumbers } from "@weft/chassis";
 import {
   OrderRefusalReason,
   type OrderRefusalSchema,
@@ -58,7 +59,12 @@ export function fromWireReason(wire: OrderRefusalReason): RefusalReason {
 }
 
 export function toRefusalMessage({ reason, message, shortages }: Refusal): MessageInitShape<typeof OrderRefusalSchema> {
-  return { reason: wireReasons[reason], message, shortages: shortages.map((short) => ({ ...short })) };
+  // It may quote what somebody typed: details and orders show it, so no card number stays in it.
+  return {
+    reason: wireReasons[reason],
+    message: withoutCardNumbers(message),
+    shortages: shortages.map((short) => ({ ...short })),
+  };
 }
 
 export const wireSpeeds = {
