@@ -1,6 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { basename, join } from "node:path";
 import {
   create,
   type DescMethod,
@@ -18,15 +16,13 @@ import { OrderService } from "@weft/contracts/shop/orders/v1";
 import { PaymentService } from "@weft/contracts/shop/payments/v1";
 import { ShippingService } from "@weft/contracts/shop/shipping/v1";
 import { SagaAdminService } from "@weft/contracts/weft/saga/v1";
-import { eventually } from "@weft/foundation/testing";
 import { kinds } from "@weft/kube";
 import fc from "fast-check";
-import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { filesWith, logsOf, metricsOf, spansOf, tablesOf } from "./everything-kept.js";
 import { grpcFrame, rawGrpc } from "./garbage.js";
 import { type Laptop, shopClients, startLaptop } from "./laptop.js";
 import { podsOf } from "./pods.js";
-import { podProcess } from "./processes.js";
 import { orderOf, tokenOf } from "./shopping.js";
 import { formsOf, placesOf, type TypedNumber, typedNumbers, type Usual, usualOf } from "./typed-numbers.js";
 
@@ -245,108 +241,6 @@ async function typeIntoPaths(address: string, { text, digits }: TypedNumber, tol
   told.text(decoded(answer.grpcMessage));
 }
 
-/** What every process of the cluster has written. */
-function logs(): string {
-  return [...filesIn(laptop.state)]
-    .filter((path) => path.endsWith(".log") || path.includes("/logs/"))
-    .map((path) => readFileSync(path, "latin1"))
-    .concat(laptop.output())
-    .join("\n");
-}
-
-/** Every span that the trace store has, as its API shows it; first waits until it has all of this run. */
-async function spans(): Promise<string> {
-  const traceOf = async (): Promise<string> => {
-    let traceId = "";
-    const shop = shopClients(laptop.gatewayUrl);
-    await shop.orders.listOrders({}, { onHeader: (headers) => (traceId = headers.get("weft-trace-id") ?? "") });
-    return traceId;
-  };
-  const last = await traceOf();
-  const get = async (path: string): Promise<string> => (await fetch(`${laptop.tracesUrl}${path}`)).text();
-  await eventually(async () => /"serviceName":"orders"/.test(await get(`/api/traces/${last}`)), {
-    ceilingMs: 60_000,
-    everyMs: 500,
-    what: "the last trace",
-  });
-  const services: { readonly data: readonly string[] } = JSON.parse(await get("/api/services"));
-  expect(services.data).toEqual(expect.arrayContaining(["gateway", "orders", "payments"]));
-  const found = await Promise.all(
-    services.data.flatMap((name) => [
-      get(`/api/traces?service=${encodeURIComponent(name)}&limit=1500&lookback=1h`),
-      get(`/api/services/${encodeURIComponent(name)}/operations`),
-    ]),
-  );
-  return found.join("\n");
-}
-
-async function metrics(): Promise<string> {
-  const pods = (await laptop.client.list(kinds.pod)).items.filter((pod) => pod.spec?.serviceAccountName !== "postgres");
-  const texts = await Promise.all(
-    pods.map(async ({ status }) =>
-      fetch(`http://${status?.podIP}:9464/metrics`).then(
-        (answer) => answer.text(),
-        () => "", // Postgres has none.
-      ),
-    ),
-  );
-  return texts.join("\n");
-}
-
-/** Every row of every table of every database, as text. */
-async function tables(): Promise<string> {
-  const [pod] = await podsOf(laptop.client, "shop", "postgres");
-  const secrets = (await laptop.client.list(kinds.secret, { namespace: "shop" })).items;
-  const urls = secrets
-    .filter(({ metadata }) => metadata.name.endsWith("-database"))
-    .map(({ data }) => Buffer.from(data?.["url"] ?? "", "base64").toString());
-  expect(urls.length).toBeGreaterThanOrEqual(6);
-  const texts: string[] = [];
-  for (const url of urls) {
-    const client = new pg.Client({ connectionString: url.replace(/@[^:/]+/, `@${pod?.status?.podIP}`) });
-    await client.connect();
-    try {
-      const names = await client.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'");
-      for (const { tablename } of names.rows) {
-        const rows = await client.query(`SELECT whole::text AS line FROM "${tablename}" AS whole`);
-        texts.push(String(tablename), ...rows.rows.map(({ line }) => String(line)));
-      }
-    } finally {
-      await client.end();
-    }
-  }
-  return texts.join("\n");
-}
-
-function* filesIn(folder: string): Iterable<string> {
-  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true }))
-    if (entry.isFile()) yield join(entry.parentPath, entry.name);
-}
-
-/** Folders in which the cluster keeps files: its state, what its Pods have in shared memory (snapshots), and the data of Postgres. */
-async function folders(): Promise<readonly string[]> {
-  const [orders] = await podsOf(laptop.client, "shop", "orders");
-  if (orders === undefined) throw new Error("no Pod of orders");
-  const shared = /^\/dev\/shm\/weft-[0-9a-f]+/.exec(readlinkSync(`/proc/${podProcess(orders)}/cwd`))?.[0] ?? "";
-  const pointers = [...filesIn(laptop.state)].filter((path) => basename(path) === "data-directory");
-  const data = pointers.map((path) => readFileSync(path, "utf8").trim());
-  return [laptop.state, shared, ...data].filter((folder) => existsSync(folder));
-}
-
-async function filesWith(texts: readonly string[]): Promise<readonly string[]> {
-  const found: string[] = [];
-  for (const folder of await folders())
-    for (const path of filesIn(folder)) {
-      try {
-        const bytes = readFileSync(path);
-        if (texts.some((text) => bytes.includes(text))) found.push(path);
-      } catch {
-        // Gone meanwhile, as Postgres' temporary files are.
-      }
-    }
-  return found;
-}
-
 test("a card number typed into any field of any call is in no log, span, metric, event or error; in a sensitive field also in no table, file or snapshot", async () => {
   const pair = fc.tuple(typedNumbers, typedNumbers).filter(([open, secret]) => open.digits !== secret.digits);
   await fc.assert(
@@ -358,9 +252,9 @@ test("a card number typed into any field of any call is in no log, span, metric,
       const events = JSON.stringify((await laptop.client.list(kinds.event)).items);
       const shown = {
         errors: String(told),
-        logs: logs(),
-        spans: await spans(),
-        metrics: await metrics(),
+        logs: logsOf(laptop),
+        spans: await spansOf(laptop),
+        metrics: await metricsOf(laptop),
         events,
       };
       expect(shown.logs).toContain('"service"');
@@ -371,15 +265,15 @@ test("a card number typed into any field of any call is in no log, span, metric,
         ),
       );
       expect(found.filter(({ text }) => text !== "")).toEqual([]);
-      const kept = await tables();
+      const kept = await tablesOf(laptop);
       for (const form of [...formsOf(secret.digits), secret.digits.slice(0, 12)]) {
         expect(around(kept, form)).toBe("");
         expect(around(kept, Buffer.from(form).toString("hex"))).toBe("");
       }
-      expect(await filesWith([...formsOf(secret.digits), secret.digits.slice(0, 12)])).toEqual([]);
+      expect(await filesWith(laptop, [...formsOf(secret.digits), secret.digits.slice(0, 12)])).toEqual([]);
       // The searches find what is there.
       expect(kept).toContain(open.text);
-      expect((await filesWith([open.text])).length).toBeGreaterThan(0);
+      expect((await filesWith(laptop, [open.text])).length).toBeGreaterThan(0);
     }),
     { numRuns: 2, endOnFailure: true },
   );
