@@ -90,7 +90,7 @@ function jsonOfValue({ kind }: Value): JsonValue {
   }
 }
 
-/** Sets an entry of a map. `__proto__` is a key as any other: assigned, it would not be kept, or change what the map inherits. */
+/** Sets an entry of a map. `__proto__` is a key like all others: assigned, it would not be kept, or change what the map inherits. */
 export function setEntry<T>(map: Record<string, T>, key: string, value: T): void {
   if (key === "__proto__") {
     Object.defineProperty(map, key, { value, enumerable: true, configurable: true, writable: true });

@@ -145,7 +145,7 @@ export const codecContract: readonly ContractCase[] = [
     },
   },
   {
-    name: "a map's key __proto__ is a key as any other",
+    name: "a map's key __proto__ is a key like all others",
     run(codecs) {
       const codec = codecs.of(StructSchema);
       const fields = JSON.parse(
