@@ -101,15 +101,15 @@ const responseTrace: readonly Buffer[] = [
 
 /** Payloads that fit their type often enough to get behind the first checks. */
 function payloadOf(type: number, blocks: readonly Buffer[]): fc.Arbitrary<Uint8Array> {
-  const any = fc.uint8Array({ maxLength: 40 });
+  const noise = fc.uint8Array({ maxLength: 40 });
   switch (type) {
     case FrameType.headers:
     case FrameType.continuation:
-      return fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...blocks) }, { weight: 1, arbitrary: any });
+      return fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...blocks) }, { weight: 1, arbitrary: noise });
     case FrameType.data:
       return fc.oneof(
-        any.map((bytes) => grpcMessage(bytes)),
-        any,
+        noise.map((bytes) => grpcMessage(bytes)),
+        noise,
       );
     case FrameType.settings:
       return fc
@@ -125,7 +125,7 @@ function payloadOf(type: number, blocks: readonly Buffer[]): fc.Arbitrary<Uint8A
     case FrameType.goaway:
       return fc.uint8Array({ minLength: 8, maxLength: 12 });
     default:
-      return any;
+      return noise;
   }
 }
 
