@@ -56,7 +56,7 @@ export interface AttemptOptions {
 export async function attempt<T>(
   support: AttemptSupport,
   options: AttemptOptions,
-  work: (signal: AbortSignal) => Promise<T>,
+  work: (ending: Ending) => Promise<T>,
 ): Promise<Outcome<T>> {
   const { clock, tracer, instruments, stop } = support;
   if (stop.aborted) throw new EngineStopped();
@@ -83,11 +83,17 @@ export async function attempt<T>(
     });
   };
   try {
-    const value = await bounded(support, options, (signal) =>
+    const value = await bounded(support, options, (ending) =>
       context.with(trace.setSpan(options.parent, span), () =>
         runInCallScope(
-          { deadline: deadlineIn(options.timeoutMs, clock), signal, user: options.principal },
-          async () => await work(signal),
+          {
+            deadline: deadlineIn(options.timeoutMs, clock),
+            user: options.principal,
+            get signal() {
+              return ending.signal;
+            },
+          },
+          () => work(ending),
         ),
       ),
     );
@@ -107,6 +113,26 @@ export async function attempt<T>(
   }
 }
 
+/** When an attempt is waited for no more. */
+export class Ending {
+  #controller: AbortController | undefined;
+  #reason: Error | undefined;
+
+  /** Made when it is first asked for: most attempts are over before anyone has. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+    }
+    return this.#controller.signal;
+  }
+
+  abort(reason: Error): void {
+    this.#reason = reason;
+    this.#controller?.abort(reason);
+  }
+}
+
 class NoAnswer extends Error {
   override readonly name = "NoAnswer";
   readonly status: ConnectError;
@@ -120,10 +146,10 @@ class NoAnswer extends Error {
 function bounded<T>(
   { clock, stop }: AttemptSupport,
   { timeoutMs }: AttemptOptions,
-  work: (signal: AbortSignal) => Promise<T>,
+  work: (ending: Ending) => Promise<T>,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    const controller = new AbortController();
+    const ending = new Ending();
     const settle = (finish: () => void): void => {
       timer[Symbol.dispose]();
       stop.removeEventListener("abort", onStop);
@@ -131,12 +157,12 @@ function bounded<T>(
     };
     const giveUp = (error: Error): void => {
       settle(() => reject(error));
-      controller.abort(error);
+      ending.abort(error);
     };
     const onStop = (): void => giveUp(new EngineStopped());
     const timer = clock.after(timeoutMs, () => giveUp(new NoAnswer(timeoutMs)));
     stop.addEventListener("abort", onStop, { once: true });
-    work(controller.signal).then(
+    work(ending).then(
       (value) => settle(() => resolve(value)),
       (error: unknown) => settle(() => reject(error)),
     );

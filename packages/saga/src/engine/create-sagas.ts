@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import { setMaxListeners } from "node:events";
-import { fromBinary } from "@bufbuild/protobuf";
 import { metrics, trace } from "@opentelemetry/api";
 import { type Clock, type Logger, Scope, silentLogger, sleep, systemClock, type Watch } from "@weft/foundation";
 import type { CallBounds, Database, Queries, Transaction } from "@weft/store";
@@ -14,6 +13,7 @@ import { createSagaInstruments, type SagaInstruments } from "../telemetry/instru
 import { parseTrace } from "../telemetry/trace-context.js";
 import { createBatcher } from "./batcher.js";
 import { createLease, type OwnLease } from "./lease.js";
+import { decodeMessage } from "./messages.js";
 import { checkSame, newSaga, viewOf } from "./new-saga.js";
 import { Observer } from "./observer.js";
 import type { SagasOptions } from "./options.js";
@@ -278,7 +278,7 @@ class SagaEngine implements Sagas {
       start = {
         definition,
         sagaId: row.sagaId,
-        input: fromBinary(definition.input, row.input),
+        input: decodeMessage(definition.input, row.input),
         principal: row.principal,
         parent: parseTrace(row),
         databaseMs: nowMs,

@@ -1,11 +1,5 @@
-import {
-  create,
-  type DescMessage,
-  fromBinary,
-  type Message,
-  type MessageInitShape,
-  toBinary,
-} from "@bufbuild/protobuf";
+import { create, type DescMessage, type Message, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
+import { codecOf } from "@weft/codec";
 import { stepsOf } from "../definition/node.js";
 import type { SagaDefinition } from "../definition/saga.js";
 import type { Progress } from "../state/progress.js";
@@ -13,7 +7,14 @@ import type { Progress } from "../state/progress.js";
 /** The bytes of what a step's function gave. */
 export function encodeResult(result: DescMessage | undefined, value: unknown): Uint8Array | undefined {
   if (result === undefined) return undefined;
-  return toBinary(result, create(result, fromReturned(result, value)));
+  return codecOf(result).encode(create(result, fromReturned(result, value)));
+}
+
+/** A message as it was kept. Throws when the bytes are none. */
+export function decodeMessage<S extends DescMessage>(schema: S, bytes: Uint8Array): MessageShape<S> {
+  const read = codecOf(schema).decode(bytes);
+  if (!read.ok) throw new TypeError(read.error);
+  return read.value;
 }
 
 function fromReturned<S extends DescMessage>(_result: S, value: unknown): MessageInitShape<S> {
@@ -30,7 +31,7 @@ export function createResults(definition: SagaDefinition) {
     if (schema === undefined || bytes === undefined) return undefined;
     const known = decoded.get(bytes);
     if (known !== undefined) return known;
-    const message = fromBinary(schema, bytes);
+    const message = decodeMessage(schema, bytes);
     decoded.set(bytes, message);
     return message;
   };

@@ -1,14 +1,7 @@
-import {
-  create,
-  type DescMessage,
-  equals,
-  fromBinary,
-  type MessageInitShape,
-  type MessageShape,
-  toBinary,
-} from "@bufbuild/protobuf";
+import { create, type DescMessage, equals, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { context } from "@opentelemetry/api";
+import { codecOf } from "@weft/codec";
 import { currentCallScope } from "@weft/mesh";
 import type { Queries } from "@weft/store";
 import type { InputOf, ResultsOf, SagaDefinition } from "../definition/saga.js";
@@ -17,7 +10,7 @@ import type { NewSaga, SagaRows } from "../rows/saga-rows.js";
 import { encodeJournal, parseJournal } from "../state/journal.js";
 import { noProgress, type Progress } from "../state/progress.js";
 import { keepTrace } from "../telemetry/trace-context.js";
-import { createResults } from "./messages.js";
+import { createResults, decodeMessage } from "./messages.js";
 import { planFrom } from "./plan-write.js";
 import type { SagaRequest, SagaView } from "./sagas.js";
 
@@ -49,7 +42,7 @@ export function newSaga<D extends SagaDefinition>(
       version: definition.version,
       step: plan.step,
       pivotBegun: intended && plan.pivotBegun,
-      input: toBinary(definition.input, input),
+      input: codecOf(definition.input).encode(input),
       journal: encodeJournal(progress),
       principal: request.principal ?? currentCallScope()?.user,
       owner: options.owner,
@@ -71,7 +64,11 @@ export async function checkSame(
     row.name === saga.name &&
     row.principal === saga.principal &&
     (row.version !== saga.version ||
-      equals(definition.input, fromBinary(definition.input, row.input), fromBinary(definition.input, saga.input)));
+      equals(
+        definition.input,
+        decodeMessage(definition.input, row.input),
+        decodeMessage(definition.input, saga.input),
+      ));
   if (!same)
     throw new ConnectError(`saga ${JSON.stringify(saga.sagaId)}: the id is taken by another one`, Code.AlreadyExists);
 }
@@ -85,7 +82,7 @@ export function viewOf<D extends SagaDefinition>(row: SagaRow, own: SagaDefiniti
     state: row.state,
     step: row.step,
     pivotBegun: row.pivotBegun,
-    input: fromInput<D>(fromBinary(own.input, row.input)),
+    input: fromInput<D>(decodeMessage(own.input, row.input)),
     results: fromResults<Partial<ResultsOf<D>>>(createResults(own).all(progress)),
     failure: progress.failure,
     parkedReason: row.parkedReason,

@@ -45,7 +45,7 @@ export class StepCalls {
         principal,
         classify: kind === "run" ? policy.classify : undefined,
       },
-      async (signal) =>
+      async (ending) =>
         work({
           sagaId,
           input,
@@ -53,7 +53,9 @@ export class StepCalls {
           key: stepKey(sagaId, step.name),
           attempt: number,
           principal,
-          signal,
+          get signal() {
+            return ending.signal;
+          },
         }),
     );
   }

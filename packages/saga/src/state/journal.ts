@@ -1,4 +1,5 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
+import { codecOf } from "@weft/codec";
 import {
   type JournalError,
   JournalErrorSchema,
@@ -28,11 +29,12 @@ const fromKept = new Map<Kept, EntryState>([
   [Kept.UNDONE, "undone"],
 ]);
 
+const journals = codecOf(JournalSchema);
+
 /** The bytes of the row's `journal`. */
 export function encodeJournal(progress: Progress): Uint8Array {
   const { failure } = progress;
-  return toBinary(
-    JournalSchema,
+  return journals.encode(
     create(JournalSchema, {
       entries: [...progress.entries.values()].map((entry) => ({
         name: entry.name,
@@ -54,7 +56,9 @@ export function encodeJournal(progress: Progress): Uint8Array {
 
 /** Reads the row's `journal`. Throws when it is not one. */
 export function parseJournal(phase: SagaPhase, bytes: Uint8Array): Progress {
-  const journal = fromBinary(JournalSchema, bytes);
+  const read = journals.decode(bytes);
+  if (!read.ok) throw new TypeError(`journal: ${read.error}`);
+  const journal = read.value;
   return {
     phase,
     entries: new Map(
@@ -72,8 +76,7 @@ export function parseJournal(phase: SagaPhase, bytes: Uint8Array): Progress {
             undoAttempts: entry.undoAttempts,
             begunMs: Number(entry.begunMs),
             dueMs: Number(entry.dueMs),
-            // Copied: what is decoded may be a view of the driver's buffer.
-            result: entry.result === undefined ? undefined : Uint8Array.from(entry.result),
+            result: entry.result,
             error:
               entry.error === undefined
                 ? undefined
@@ -104,7 +107,7 @@ function decodeError(error: JournalError): KeptError {
   return {
     code: parseCode(error.code),
     message: error.message,
-    details: error.details.map(({ typeName, value }) => ({ type: typeName, value: Uint8Array.from(value) })),
+    details: error.details.map(({ typeName, value }) => ({ type: typeName, value })),
   };
 }
 
