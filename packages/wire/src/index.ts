@@ -18,6 +18,8 @@ export {
   type Keepalive,
   type Listener,
   type ListenOptions,
+  type MessageBuffer,
+  type MessageEncoder,
   type RequestHead,
   type ServerStream,
   type ServerStreamEvents,

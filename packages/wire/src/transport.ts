@@ -146,9 +146,30 @@ export interface StreamOutcome {
   readonly processed: boolean;
 }
 
+/** Memory that a message is written to in place. `SendBuffer` of `@weft/codec` has the same shape. */
+export interface MessageBuffer {
+  /** What is being filled. Another one after {@link grow}. */
+  readonly bytes: Uint8Array;
+  /** Where the next byte goes; moved past the message by who writes it. */
+  position: number;
+  /** Makes `bytes` reach at least `count` bytes beyond `used`, keeping the first `used`. */
+  grow(used: number, count: number): void;
+}
+
+/** Writes messages into a buffer; a codec of `@weft/codec` is one. */
+export interface MessageEncoder<Message> {
+  /** Writes the message at the buffer's position and gives the number of its bytes. Must not touch any stream. */
+  encodeInto(message: Message, buffer: MessageBuffer): number;
+}
+
 export interface ClientStream {
   /** Sends one message. False means the buffer is full: wait for `writable` (writing on is allowed, and buffered). */
   write(message: Uint8Array): boolean;
+  /**
+   * As `write`, of a message that is encoded straight into the transport's buffer. What the encoder throws goes to the caller, and nothing is sent.
+   * Absent in a transport that has no such buffer.
+   */
+  writeEncoded?<Message>(encoder: MessageEncoder<Message>, message: Message): boolean;
   /** Half-closes: no more messages from this side. */
   end(): void;
   /** Grants `count` more messages. None is delivered before the first call. Back-pressure reaches the peer through flow control. */
@@ -222,6 +243,8 @@ export interface ServerStream {
   sendHead(metadata: Metadata): void;
   /** As {@link ClientStream.write}. After the stream ended it does nothing. */
   write(message: Uint8Array): boolean;
+  /** As {@link ClientStream.writeEncoded}. */
+  writeEncoded?<Message>(encoder: MessageEncoder<Message>, message: Message): boolean;
   /** As {@link ClientStream.read}. */
   read(count: number): void;
   /** Ends the stream with a status and trailing metadata. Later calls do nothing. */

@@ -22,6 +22,7 @@ import type { FieldSection } from "../hpack/field-section.js";
 import { type HeaderTemplate, maxFieldBytes } from "../hpack/header-template.js";
 import { type Http2Stream, type StreamEnding, StreamState } from "../stream/stream.js";
 import { ClosedBy, StreamTable } from "../stream/stream-table.js";
+import type { MessageEncoder } from "../transport.js";
 import type { FlushQueue } from "./flush-queue.js";
 import { FrameBudget } from "./frame-budget.js";
 import { Keepalive } from "./keepalive.js";
@@ -77,6 +78,8 @@ const lingerMs = 500;
 /** How long after the first GOAWAY the second follows, when the peer does not answer the PING between them. */
 const goawayPingMs = 1_000;
 const drainPing = Buffer.from("drain\0\0\0", "latin1");
+/** Room that is made for a message whose length is not known; a longer one makes its own. */
+const encodedBytes = 512;
 /** What a useful frame earns of the budget for idle ones. */
 const earnedFrames = 10;
 /** What a DATA frame that is sent earns, since the peer answers it with WINDOW_UPDATEs. */
@@ -215,14 +218,7 @@ export class Http2Connection implements FrameSink {
   /** The hot path of DATA: a message that fits the windows is written at once, any other waits in its stream. */
   sendMessage(stream: Http2Stream, flag: number, message: Uint8Array): boolean {
     const bytes = message.length + 5;
-    if (
-      stream.queuedBytes > 0 ||
-      stream.id === 0 ||
-      bytes > stream.sendWindow ||
-      bytes > this.sendWindow ||
-      bytes > this.peer.maxFrameSize ||
-      this.#outbound.isFull
-    ) {
+    if (!this.#fits(stream, bytes)) {
       const prefix = Buffer.allocUnsafe(5);
       prefix[0] = flag;
       prefix.writeUInt32BE(message.length, 1);
@@ -240,6 +236,51 @@ export class Http2Connection implements FrameSink {
     this.sentData(stream, bytes);
     this.#outbound.request();
     return true;
+  }
+
+  /** As {@link sendMessage}, of a message that is written where its frame goes; one that has to wait is copied out again. */
+  sendEncoded<Message>(stream: Http2Stream, encoder: MessageEncoder<Message>, message: Message): boolean {
+    const { writer } = this;
+    writer.reserve(frameHeaderBytes + 5 + encodedBytes);
+    const start = writer.at;
+    writer.at = start + frameHeaderBytes + 5;
+    let length: number;
+    try {
+      length = encoder.encodeInto(message, writer);
+    } catch (error) {
+      writer.at = start;
+      throw error;
+    }
+    const end = writer.at;
+    writer.at = start;
+    if (!this.#fits(stream, length + 5)) {
+      const copy = Buffer.from(writer.chunk.subarray(start + frameHeaderBytes, end));
+      copy[0] = 0;
+      copy.writeUInt32BE(length, 1);
+      return this.enqueue(stream, copy);
+    }
+    stream.lastFlagsAt = start + 4;
+    stream.lastGeneration = writer.generation;
+    writer.frameHeader(length + 5, FrameType.data, FrameFlag.none, stream.id);
+    writer.chunk[writer.at] = 0;
+    writer.at += 1;
+    writer.uint32(length);
+    writer.at = end;
+    this.sentData(stream, length + 5);
+    this.#outbound.request();
+    return true;
+  }
+
+  /** Whether so much DATA may be sent at once, in one frame. */
+  #fits(stream: Http2Stream, bytes: number): boolean {
+    return (
+      stream.queuedBytes === 0 &&
+      stream.id !== 0 &&
+      bytes <= stream.sendWindow &&
+      bytes <= this.sendWindow &&
+      bytes <= this.peer.maxFrameSize &&
+      !this.#outbound.isFull
+    );
   }
 
   /** Takes what was sent from the windows. */

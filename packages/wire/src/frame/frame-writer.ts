@@ -42,6 +42,27 @@ export class FrameWriter {
     return this.#segmentBytes + this.at - this.#from;
   }
 
+  /** What is being filled, for who encodes a message in place. */
+  get bytes(): Uint8Array {
+    return this.chunk;
+  }
+
+  get position(): number {
+    return this.at;
+  }
+
+  set position(at: number) {
+    this.at = at;
+  }
+
+  /** A larger chunk with the same beginning: offsets into the one before stay right. */
+  grow(used: number, count: number): void {
+    const grown = Buffer.allocUnsafeSlow(Math.max(used + count, this.chunk.length * 2));
+    this.chunk.copy(grown, 0, 0, used);
+    this.chunk = grown;
+    this.#chunks.push(grown);
+  }
+
   /** Makes room for `bytes` in one piece. */
   reserve(bytes: number): void {
     if (this.chunk.length - this.at >= bytes) return;

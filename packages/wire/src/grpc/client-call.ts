@@ -5,9 +5,10 @@ import type { HeaderTemplate } from "../hpack/header-template.js";
 import { emptyMetadata, type Metadata, metadataBytes } from "../metadata.js";
 import { type Status, StatusCode } from "../status.js";
 import { endOfData, Http2Stream, type StreamClosure, type StreamReceiver } from "../stream/stream.js";
-import type { ClientStream, ClientStreamEvents } from "../transport.js";
+import type { ClientStream, ClientStreamEvents, MessageEncoder } from "../transport.js";
 import { statusOfClosure } from "./closure-status.js";
 import { compress, compressFromBytes, type Encoding, MessageFlag, parseEncoding } from "./compression.js";
+import { encodedMessage } from "./encoded-message.js";
 import { MessageReader, type MessageSink } from "./message-reader.js";
 import { codeOfHttpStatus, ResponseFields } from "./response-fields.js";
 
@@ -64,6 +65,11 @@ export class ClientCall implements ClientStream, StreamReceiver, MessageSink {
       return this.#stream.sendMessage(MessageFlag.plain, message);
     }
     return this.#stream.sendMessage(MessageFlag.compressed, compress(message));
+  }
+
+  writeEncoded<Message>(encoder: MessageEncoder<Message>, message: Message): boolean {
+    if (this.#options.encoding !== "identity") return this.write(encodedMessage(encoder, message));
+    return this.#stream.sendEncoded(encoder, message);
   }
 
   end(): void {

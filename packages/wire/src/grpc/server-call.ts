@@ -5,8 +5,9 @@ import { HeaderTemplate } from "../hpack/header-template.js";
 import { emptyMetadata, type Metadata } from "../metadata.js";
 import { type Status, StatusCode } from "../status.js";
 import { Http2Stream, type StreamClosure, type StreamReceiver } from "../stream/stream.js";
-import type { ServerStream, ServerStreamEvents, StreamHandler } from "../transport.js";
+import type { MessageEncoder, ServerStream, ServerStreamEvents, StreamHandler } from "../transport.js";
 import { accepts, compress, compressFromBytes, type Encoding, MessageFlag } from "./compression.js";
+import { encodedMessage } from "./encoded-message.js";
 import { MessageReader, type MessageSink } from "./message-reader.js";
 import { metadataToFields, toBase64 } from "./metadata-fields.js";
 import { type RequestHead, trailersBreach } from "./request-head.js";
@@ -116,6 +117,13 @@ export class ServerCall implements ServerStream, StreamReceiver, MessageSink {
       return this.stream.sendMessage(MessageFlag.plain, message);
     }
     return this.stream.sendMessage(MessageFlag.compressed, compress(message));
+  }
+
+  writeEncoded<Message>(encoder: MessageEncoder<Message>, message: Message): boolean {
+    if (this.#encoding !== "identity") return this.write(encodedMessage(encoder, message));
+    if (!this.#headSent) this.sendHead(emptyMetadata);
+    if (this.#isOver) return true;
+    return this.stream.sendEncoded(encoder, message);
   }
 
   read(count: number): void {

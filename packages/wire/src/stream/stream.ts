@@ -3,6 +3,7 @@ import type { WheelEntry } from "../connection/timer-wheel.js";
 import type { ErrorCode } from "../frame/error-code.js";
 import type { FieldSection } from "../hpack/field-section.js";
 import type { HeaderTemplate } from "../hpack/header-template.js";
+import type { MessageEncoder } from "../transport.js";
 
 /**
  * States of a stream (RFC 9113 §5.1), without those of server push.
@@ -121,6 +122,12 @@ export class Http2Stream implements WheelEntry {
   sendMessage(flag: number, message: Uint8Array): boolean {
     if (this.isClosed || this.ending !== undefined) return true;
     return this.connection.sendMessage(this, flag, message);
+  }
+
+  /** As {@link sendMessage}, of a message that is encoded in place, uncompressed. */
+  sendEncoded<Message>(encoder: MessageEncoder<Message>, message: Message): boolean {
+    if (this.isClosed || this.ending !== undefined) return true;
+    return this.connection.sendEncoded(this, encoder, message);
   }
 
   /** Sends bytes as they are. */

@@ -300,7 +300,7 @@ export async function fuzzClient(input: FuzzInput): Promise<void> {
       },
       template,
       fields: [],
-      timeoutMs: index === 0 ? 60_000 : undefined,
+      timeoutMs: index === 0 ? 1_000 : undefined,
       maxMessageBytes: 1_000,
       maxMetadataBytes: 1_000,
       encoding: "identity",
