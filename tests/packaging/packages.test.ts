@@ -63,7 +63,7 @@ const asModule = `${imports.map(([what, from]) => `import { ${what} } from "${fr
 const asCommonJs = `${imports.map(([what, from]) => `const { ${what} } = require("${from}");`).join("\n")}\n(async () => {${body}})();`;
 /** Every door of every package can be opened. */
 const doors = `
-  for (const door of ["foundation", "codec", "wire", "xds", "kube", "mesh", "store", "store/embedded", "chassis"]) {
+  for (const door of ["foundation", "foundation/certificates", "codec", "wire", "xds", "kube", "mesh", "store", "store/embedded", "saga", "chassis"]) {
     await import("@weft/" + door);
   }
 `;

@@ -125,6 +125,18 @@ export const mutations: readonly Mutation[] = [
     [{ name: "token", projected: { sources: [{ serviceAccountToken: { path: "token" } }] } }],
     "volumes[token].projected.sources.serviceAccountToken.audience",
   ),
+  inPod(
+    "a process of the mesh has its short-lived token, to read alone",
+    ["volumes"],
+    [{ name: "mesh-token", projected: { sources: [{ serviceAccountToken: { path: "token", audience: "weft" } }] } }],
+    "volumes",
+  ),
+  inContainer(
+    "a process of the mesh has its short-lived token, to read alone",
+    ["volumeMounts"],
+    [{ name: "mesh-token", mountPath: "/var/run/secrets/weft" }],
+    "volumeMounts",
+  ),
   ...["requests", "limits"].flatMap((kind) =>
     ["cpu", "memory"].map((what) =>
       inContainer(

@@ -20,8 +20,9 @@ import {
 
 /** Who asks the Kubernetes API, and so has a token for it. */
 const apiClients = ["weft/control-plane", "weft/prometheus", "shop/database-setup"];
-/** Whom a token for anything but the API is for. */
+/** Whom a token for anything but the API is for, and where a process finds it. */
 const meshAudience = "weft";
+const meshTokenFolder = "/var/run/secrets/weft";
 
 /** A rule about each Pod's spec. */
 function pods(
@@ -181,6 +182,35 @@ export const podPractices: readonly Practice[] = [
       }),
     ),
   ),
+  {
+    name: "a process of the mesh has its short-lived token, to read alone",
+    check: (objects) =>
+      serversOf(objects)
+        .filter(isOurs)
+        .flatMap((workload) => {
+          const wanted = { audience: meshAudience, expirationSeconds: 3600, path: "token" };
+          const volume = list(podOf(workload)["volumes"]).find((one) =>
+            same(at(one, "projected", "sources"), [{ serviceAccountToken: wanted }]),
+          );
+          return [
+            ...breach(
+              workload,
+              `${podField}.volumes`,
+              `must have a projected token of audience ${meshAudience} for an hour`,
+              volume === undefined,
+            ),
+            ...containersOf(workload).flatMap(({ field, container }) => {
+              const mount = { name: at(volume, "name"), mountPath: meshTokenFolder, readOnly: true };
+              return breach(
+                workload,
+                `${field}.volumeMounts`,
+                `must have that token at ${meshTokenFolder}, readOnly`,
+                !list(container["volumeMounts"]).some((one) => same(one, mount)),
+              );
+            }),
+          ];
+        }),
+  },
   ...(["requests", "limits"] as const).flatMap((kind) =>
     (["cpu", "memory"] as const).map((what) =>
       containers(
