@@ -54,9 +54,9 @@ export async function shopCluster(): Promise<ShopCluster> {
   return createShopCluster(images);
 }
 
-/** The same hands without an installation, for a test that installs in its own way. */
-export async function bareCluster(): Promise<ShopCluster> {
-  return createShopCluster(await checkoutImages());
+/** The same hands without an installation, for a test that installs in its own way; `{}` spares it the images of the checkout. */
+export async function bareCluster(images?: Images): Promise<ShopCluster> {
+  return createShopCluster(images ?? (await checkoutImages()));
 }
 
 export { uninstallShop };
