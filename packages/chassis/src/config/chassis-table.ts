@@ -18,6 +18,10 @@ export const chassisTable = {
     doc: "Memory volume that keeps the last mesh config for a restart.",
     default: "/var/run/weft",
   }),
+  WEFT_POLICY_RETRIES: variable.boolean({
+    doc: "Whether idempotent calls that ended UNAVAILABLE are tried again; calls that no server began always are.",
+    default: true,
+  }),
   WEFT_DRAIN_DELAY: variable.duration({
     doc: "How long to serve on after SIGTERM, while readiness is withdrawn.",
     default: "5s",

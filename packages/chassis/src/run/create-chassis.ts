@@ -42,6 +42,7 @@ export const meshFromConfig: CreateMesh = ({ config, identity, logger, clock }) 
     controlPlane: config.WEFT_CONTROL_PLANE,
     node: { id: `${identity.pod}.${identity.namespace}`, namespace: identity.namespace },
     snapshotDir: config.WEFT_SNAPSHOT_DIR,
+    limits: { policyRetries: config.WEFT_POLICY_RETRIES },
     clock,
     logger,
   });

@@ -30,6 +30,7 @@ function start(
     readonly ready?: boolean;
     readonly budgetMin?: number;
     readonly action?: Partial<ForwardAction>;
+    readonly policyRetries?: boolean;
   } = {},
 ) {
   const transport = new ScriptedTransport({ autoUp: options.ready ?? true });
@@ -67,7 +68,7 @@ function start(
         clock,
         random: options.random ?? (() => 0.5),
         budget,
-        limits: defaultCallLimits,
+        limits: { ...defaultCallLimits, policyRetries: options.policyRetries ?? true },
       },
       {
         head: { path: "/s.S/M", metadata: [["x-a", "1"]] },
@@ -149,6 +150,15 @@ test("a method that is not declared idempotent is not tried again once the serve
   const { unary, streams } = start();
   const { recorded } = unary({ idempotent: false });
   streams[0]?.fail(StatusCode.unavailable);
+  expect(recorded.status?.code).toBe(StatusCode.unavailable);
+});
+
+test("without policy retries only what was not processed is tried again", () => {
+  const { unary, streams } = start({ policyRetries: false });
+  const { recorded } = unary();
+  streams[0]?.fail(StatusCode.unavailable, { processed: false });
+  expect(streams).toHaveLength(2);
+  streams[1]?.fail(StatusCode.unavailable);
   expect(recorded.status?.code).toBe(StatusCode.unavailable);
 });
 

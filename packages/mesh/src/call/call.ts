@@ -50,9 +50,16 @@ export interface CallLimits {
    * From then on they fail at once.
    */
   readonly maxDownMs: number;
+  /** Whether a call that a server may have begun is tried again at all; transparent retries stay. */
+  readonly policyRetries: boolean;
 }
 
-export const defaultCallLimits: CallLimits = { maxBufferBytes: 256 * 1024, maxConfigWaitMs: 30_000, maxDownMs: 10_000 };
+export const defaultCallLimits: CallLimits = {
+  maxBufferBytes: 256 * 1024,
+  maxConfigWaitMs: 30_000,
+  maxDownMs: 10_000,
+  policyRetries: true,
+};
 
 export interface CallStart {
   readonly head: CallHead;
@@ -279,7 +286,8 @@ export class Call {
         ? 0
         : Math.min(maxTransparentWaitMs, 5 * 2 ** Math.min(retry, 10)) * (0.8 + 0.4 * this.#env.random());
     }
-    const policy = this.#start.idempotent ? (this.#route?.action.retry ?? idempotentRetry) : neverRetry;
+    const mayRetry = this.#start.idempotent && this.#env.limits.policyRetries;
+    const policy = mayRetry ? (this.#route?.action.retry ?? idempotentRetry) : neverRetry;
     if (!policy.codes.has(outcome.status.code) || !this.#unaryRequest) return undefined;
     if (this.#policyRetries + 1 >= policy.maxAttempts) return undefined;
     const pushback = parsePushback(outcome.trailers);
