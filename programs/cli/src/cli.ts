@@ -18,6 +18,9 @@ const checkout = fileURLToPath(new URL("../../..", import.meta.url)).replace(/\/
 
 type Options = NonNullable<Parameters<typeof parseArgs>[0]>["options"];
 
+/** Where a command looks that can also look into a cluster. */
+const whichCluster = { kubeconfig: { type: "string" }, context: { type: "string" } } as const;
+
 interface Command {
   readonly options: NonNullable<Options>;
   /** Names that must be given, as shown in the help; those in brackets may be left out. */
@@ -31,7 +34,7 @@ const commands: Readonly<Record<CommandName, Command>> = {
     operands: [],
     run: up,
   },
-  status: { options: {}, operands: [], run: status },
+  status: { options: whichCluster, operands: [], run: status },
   logs: {
     options: {
       follow: { type: "boolean", short: "f" },
@@ -52,6 +55,7 @@ const commands: Readonly<Record<CommandName, Command>> = {
       users: { type: "string" },
       minutes: { type: "string" },
       gateway: { type: "string" },
+      ...whichCluster,
       seed: { type: "string" },
       json: { type: "string" },
     },
@@ -61,7 +65,7 @@ const commands: Readonly<Record<CommandName, Command>> = {
   sagas: {
     options: {
       service: { type: "string" },
-      kubeconfig: { type: "string" },
+      ...whichCluster,
       only: { type: "string" },
       name: { type: "string" },
       limit: { type: "string" },

@@ -1,3 +1,5 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { createKubeClient, isKubeError, type KubeClient, loadKubeconfig } from "@weft/kube";
 import { lockHolder, type StateFolder } from "@weft/laptop";
 import { CommandError, type Terminal } from "./terminal.js";
@@ -18,18 +20,29 @@ export interface CommandContext {
 }
 
 /**
- * Runs `work` with a client of the cluster that `--kubeconfig` names, else of the laptop that is up; without one, or when it does not answer, says
- * so in one line.
+ * The kubeconfig that `--kubeconfig` names; with `--context` alone that of KUBECONFIG, else the user's own.
+ * `undefined` without either: the laptop is meant.
+ */
+export function kubeconfigOf(context: CommandContext): string | undefined {
+  const file = context.text("kubeconfig");
+  if (file !== undefined || context.text("context") === undefined) return file;
+  return context.terminal.env["KUBECONFIG"] ?? join(homedir(), ".kube/config");
+}
+
+/**
+ * Runs `work` with a client of the cluster that is meant by `--kubeconfig` and `--context`, else of the laptop that is up; without one, or when it
+ * does not answer, says so in one line.
  */
 export async function withCluster(
   context: CommandContext,
   work: (client: KubeClient) => Promise<number>,
 ): Promise<number> {
-  const file = context.text("kubeconfig");
+  const file = kubeconfigOf(context);
   if (file === undefined && lockHolder(context.state.lock) === undefined) {
     throw new CommandError('the laptop is not up: run "weft up" (or "npm start") first');
   }
-  const server = loadKubeconfig(file ?? context.state.kubeconfig);
+  const name = context.text("context");
+  const server = loadKubeconfig(file ?? context.state.kubeconfig, name === undefined ? {} : { context: name });
   if (!server.ok)
     throw new CommandError(file === undefined ? `the laptop is still starting: ${server.error}` : server.error);
   await using client = createKubeClient(server.value);

@@ -4,6 +4,10 @@ const common = `  --state DIR     where this laptop keeps things (default: .weft
   -h, --help      show this help
 `;
 
+const whichCluster = `  --kubeconfig F  of the cluster of this kubeconfig (default: of this laptop)
+  --context NAME  of this context of it; alone, of the kubeconfig that kubectl uses
+`;
+
 const texts: Readonly<
   Record<CommandName, { readonly brief: string; readonly usage: string; readonly options: string }>
 > = {
@@ -17,8 +21,8 @@ const texts: Readonly<
   },
   status: {
     brief: "show Deployments, Pods, endpoints, and whether each process has the newest mesh config",
-    usage: "weft status",
-    options: "",
+    usage: "weft status [--kubeconfig F] [--context NAME]",
+    options: whichCluster,
   },
   logs: {
     brief: "print what the Pods of a Deployment wrote",
@@ -38,14 +42,15 @@ const texts: Readonly<
   reset: { brief: "remove all data: databases, objects, logs", usage: "weft reset", options: "" },
   load: {
     brief: "shop as people do, and print rates, latencies and errors until Ctrl-C",
-    usage: "weft load [--rate N] [--users M] [--minutes T] [--gateway URL] [--seed S] [--json FILE]",
+    usage: `weft load [--rate N] [--users M] [--minutes T] [--gateway URL] [--seed S] [--json FILE]
+weft load --context NAME [--kubeconfig F] ...`,
     options: `  --rate N        calls a second, over the long run (default: 10)
   --users M       how many people there are (default: 50)
   --minutes T     end after so long (default: go on)
   --gateway URL   the shop's public address (default: that of this laptop)
   --seed S        let the same people do the same things in the same order
   --json FILE     write the summary there too
-`,
+${whichCluster}`,
   },
   sagas: {
     brief: "show the sagas of a service, and act on those that need somebody",
@@ -55,8 +60,7 @@ weft sagas retry ID --reason TEXT
 weft sagas skip ID STEP --reason TEXT [--result JSON]
 weft sagas compensate ID --reason TEXT [--force]`,
     options: `  --service NAME  the Deployment whose sagas are meant (default: orders)
-  --kubeconfig F  reach it in the cluster of this kubeconfig (default: in this laptop)
-  --only STATES   of running, compensating, completed, compensated, parked; with commas between
+${whichCluster}  --only STATES   of running, compensating, completed, compensated, parked; with commas between
   --name SAGA     only sagas of this definition
   --limit N       at most so many (default: 50)
   --reason TEXT   why: it is kept in the audit row, with your name

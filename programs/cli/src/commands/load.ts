@@ -5,7 +5,8 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { PaymentService } from "@weft/contracts/shop/payments/v1";
 import { sleep } from "@weft/foundation";
 import { kinds } from "@weft/kube";
-import { type CommandContext, withCluster } from "../context.js";
+import { type CommandContext, kubeconfigOf, withCluster } from "../context.js";
+import { forwardTo } from "../forward.js";
 import { createLedger } from "../load/ledger.js";
 import { progressLine, progressTable, summary, summaryJson } from "../load/report.js";
 import { runLoad } from "../load/run-load.js";
@@ -23,8 +24,25 @@ export async function load(context: CommandContext): Promise<number> {
   const users = numberFrom(context, "users", { least: 1, most: most.users, whole: true }) ?? defaults.users;
   const minutes = numberFrom(context, "minutes", { least: 0.001, most: most.minutes });
   const seed = numberFrom(context, "seed", { least: 0, most: 2 ** 31 - 1, whole: true }) ?? randomInt(2 ** 31 - 1);
+  const ask = { perSecond, users, minutes, seed };
+  if (context.text("gateway") !== undefined || kubeconfigOf(context) === undefined)
+    return await shopAt(context, await gatewayOf(context), ask);
+  return await withCluster(context, async (client) => {
+    await using gateway = await forwardTo(client, "weft/gateway", "http");
+    return await shopAt(context, gateway.url, ask);
+  });
+}
+
+interface LoadAsk {
+  readonly perSecond: number;
+  readonly users: number;
+  readonly minutes: number | undefined;
+  readonly seed: number;
+}
+
+async function shopAt(context: CommandContext, gatewayUrl: string, ask: LoadAsk): Promise<number> {
+  const { perSecond, users, minutes, seed } = ask;
   const json = context.text("json");
-  const gatewayUrl = await gatewayOf(context);
   const { stdout, stderr } = context.terminal;
   const cards = await publishedCards(gatewayUrl);
   if (cards.length === 0) stderr.write("weft: payments publishes no test cards here: nobody will order anything\n");
