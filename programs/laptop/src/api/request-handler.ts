@@ -60,11 +60,13 @@ export function createRequestHandler(options: HandlerOptions): RequestHandler {
     const user = options.gatekeeper.admit(request);
     const url = urlOf(request);
     const path = parsePath(url.pathname);
+    const onward = `${url.pathname}${url.search}`;
     if (path.t === "other") {
       allow(user, { t: "path", verb: (request.method ?? "GET").toLowerCase(), path: url.pathname }, path);
-      const [, , group = "", version = ""] = url.pathname.split("/");
-      if (url.pathname.startsWith("/apis/") && options.aggregator.serves(group, version)) {
-        return await options.aggregator.forward(request, response, { group, version, user });
+      // Discovery, which everybody may read, and nothing below it: what is no resource by our reading may be one by another server's.
+      const [, group = "", version = ""] = /^\/apis\/([^/]+)\/([^/]+)\/?$/.exec(url.pathname) ?? [];
+      if (options.aggregator.serves(group, version)) {
+        return await options.aggregator.forward(request, response, { group, version, path: onward, user });
       }
       const found =
         request.method === "GET"
@@ -77,7 +79,8 @@ export function createRequestHandler(options: HandlerOptions): RequestHandler {
     const { kind, resource } = find(kinds, path);
     if (kind === undefined) {
       if (options.aggregator.serves(path.group, path.version)) {
-        return await options.aggregator.forward(request, response, { ...path, user });
+        const { group, version } = path;
+        return await options.aggregator.forward(request, response, { group, version, path: onward, user });
       }
       if (path.name !== "" || request.method !== "POST") throw noSuchPath();
       const context = { ...options, user };

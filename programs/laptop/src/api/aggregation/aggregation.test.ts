@@ -128,6 +128,53 @@ test("what a caller says of itself is not forwarded, and who may not ask is refu
   expect(headers["x-remote-extra-a"]).toBeUndefined();
 });
 
+test("a body that comes in chunks is forwarded as one, whatever the method, and never read as a request of its own", async () => {
+  await using metrics = await startMetricsServer(client);
+  await metrics.register(metrics.ca);
+  await available("True");
+  const path = `${base}/namespaces/shop/pods/*/calls`;
+  const smuggled = `GET ${path} HTTP/1.1\r\nhost: metrics.default.svc\r\nx-remote-user: root\r\n\r\n`;
+  for (const method of ["GET", "DELETE"]) {
+    const answer = await ask(path, { method, headers: { "transfer-encoding": "chunked" }, body: smuggled });
+    expect(JSON.parse(answer)).toEqual({ answered: path, method, body: smuggled });
+  }
+  expect(await ask(path, {})).toContain(path);
+  expect(metrics.seen.map(({ headers }) => headers["x-remote-user"])).not.toContain("root");
+});
+
+test("what is forwarded is the path that was judged, and what is neither a resource nor discovery is not forwarded", async () => {
+  await using metrics = await startMetricsServer(client);
+  await metrics.register(metrics.ca);
+  await available("True");
+  const path = `${base}/namespaces/shop/pods/*/calls`;
+  expect(JSON.parse(await ask(`${base}/namespaces/other/../shop/pods/*/calls`, {}))).toMatchObject({ answered: path });
+  for (const odd of [`${path}/`, `${base}/namespaces//shop/pods/*/calls`, `${path}/more`, `${base}//pods`])
+    expect(JSON.parse(await ask(odd, {})), odd).toMatchObject({ kind: "Status", code: 404 });
+  expect(metrics.seen.map(({ url }) => url).filter((url) => url !== base)).toEqual([path]);
+});
+
+/** The text of an answer to the administrator, to a path that is sent as it stands. */
+async function ask(
+  path: string,
+  options: { readonly method?: string; readonly headers?: Record<string, string>; readonly body?: string },
+): Promise<string> {
+  const { method = "GET", headers = {}, body } = options;
+  const authorization = `Bearer ${api.admin.token?.() ?? ""}`;
+  const [, host = "", port = ""] = /^https:\/\/([^:/]+):(\d+)/.exec(api.url) ?? [];
+  return await new Promise((resolve, reject) => {
+    request({ host, port, path, method, ca: api.ca, headers: { ...headers, authorization } }, (response) => {
+      let text = "";
+      response.on("data", (chunk: Buffer) => {
+        text += chunk.toString();
+      });
+      response.once("error", reject);
+      response.once("end", () => resolve(text));
+    })
+      .once("error", reject)
+      .end(body);
+  });
+}
+
 test("a server whose certificate is not its Service's, or not of the bundle, gets no request", async () => {
   await using metrics = await startMetricsServer(client, { dnsName: "other.default.svc" });
   const { ca, seen } = metrics;

@@ -24,11 +24,11 @@ export interface Aggregator extends AsyncDisposable {
   /** In the order of their priorities. */
   readonly versions: readonly ExtensionVersion[];
   serves(group: string, version: string): boolean;
-  /** Forwards a request; 503 when the server is away. */
+  /** Forwards a request under this path, with its query; 503 when the server is away. */
   forward(
     request: IncomingMessage,
     response: ServerResponse,
-    to: { group: string; version: string; user: User },
+    to: { readonly group: string; readonly version: string; readonly path: string; readonly user: User },
   ): Promise<void>;
 }
 
@@ -125,14 +125,14 @@ class ApiServices {
   async forward(
     request: IncomingMessage,
     response: ServerResponse,
-    { group, version, user }: { readonly group: string; readonly version: string; readonly user: User },
+    { group, version, path, user }: Parameters<Aggregator["forward"]>[2],
   ): Promise<void> {
     const apiService = this.#find(group, version);
     const member = apiService === undefined ? undefined : this.#members.get(nameOf(apiService));
     const onward = apiService === undefined || member?.available !== true ? undefined : this.#way(apiService, member);
     if (onward === undefined) return sendText(response, 503, "service unavailable\n", "text/plain; charset=utf-8");
     try {
-      await forward(request, response, user, onward);
+      await forward(request, response, { path, user }, onward);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       sendText(response, 503, `error trying to reach service: ${why}\n`, "text/plain; charset=utf-8");

@@ -27,16 +27,24 @@ export function userHeaders(user: User): OutgoingHttpHeaders {
   return headers;
 }
 
-/** Sends a request on as its caller's, and the answer back as it comes. Rejects only before the answer has begun. */
+/**
+ * Sends a request on as its caller's, and the answer back as it comes. Rejects only before the answer has begun.
+ * `path` is what was judged: what the request itself says could be read in another way by the server.
+ */
 export async function forward(
   request: IncomingMessage,
   response: ServerResponse,
-  user: User,
+  asked: { readonly path: string; readonly user: User },
   to: Forwarding,
 ): Promise<void> {
+  const { path, user } = asked;
   const headers: OutgoingHttpHeaders = { host: to.serverName };
   for (const [name, value] of Object.entries(request.headers)) if (!notForwarded.test(name)) headers[name] = value;
-  const { method, url: path } = request;
+  const { method } = request;
+  // Node sends the body of a GET or DELETE without any length unless told: the server would read it as a request of its own, as ours.
+  const isChunked = request.headers["transfer-encoding"] !== undefined;
+  if (isChunked) headers["transfer-encoding"] = "chunked";
+  const hasBody = isChunked || Number(request.headers["content-length"] ?? 0) > 0;
   const send = (): ClientRequest =>
     httpsRequest({
       ...addressed(to),
@@ -49,7 +57,7 @@ export async function forward(
     return await relay(request, response, first);
   } catch (error) {
     // A kept connection that the server has just closed says nothing of the server; without a body the request is still whole.
-    if (!first.reusedSocket || method !== "GET") throw error;
+    if (!first.reusedSocket || method !== "GET" || hasBody) throw error;
     return await relay(request, response, send());
   }
 }
