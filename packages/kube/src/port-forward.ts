@@ -69,6 +69,8 @@ function streamOf(socket: WebSocket, pod: ObjectRef, port: number): Duplex {
       done(error);
     },
   });
+  // A refusal may come before whoever asked for the stream has it in hand; it stays readable as `errored`.
+  stream.on("error", () => {});
   socket.on("message", (data) => {
     const message = Buffer.isBuffer(data) ? data : Buffer.concat(Array.isArray(data) ? data : [Buffer.from(data)]);
     const id = message[0];

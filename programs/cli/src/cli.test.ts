@@ -49,6 +49,18 @@ test("what is not understood is said in one line, with exit code 2", async () =>
   expect(dashed.stderr.trimEnd()).not.toContain("\n");
 });
 
+test("a context that the kubeconfig lacks is said in one line, and the laptop is not asked", async () => {
+  const file = join(state, "kubeconfig-of-a-cluster");
+  writeFileSync(file, "{ contexts: [] }");
+  for (const args of [["status"], ["load"], ["sagas", "list"]]) {
+    expect(await weft(...args, "--state", state, "--kubeconfig", file, "--context", "prod")).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: 'weft: kubeconfig: no context "prod"\n',
+    });
+  }
+});
+
 test("commands that need the laptop say that it is not up, with exit code 1", async () => {
   for (const args of [
     ["status"],

@@ -15,6 +15,10 @@ export async function readProcessConfig(
   try {
     const connection = await client.portForward({ name, namespace }, debugPort, { signal });
     const text = await new Promise<string>((resolve, reject) => {
+      // HTTP waits on for a stream that ended before it was given it; what ended it says more than that it ended.
+      const ended = (): void => reject(connection.errored ?? new Error("the connection ended"));
+      if (connection.destroyed) return ended();
+      connection.once("close", ended);
       const call = request(
         { path: "/config", host: "localhost", createConnection: () => connection, signal },
         (response) => {
