@@ -1,4 +1,4 @@
-import { silentLogger } from "@weft/foundation";
+import { type Clock, silentLogger } from "@weft/foundation";
 import { eventually, FakeClock } from "@weft/foundation/testing";
 import { type KubeClient, kinds } from "@weft/kube";
 import { expect, test } from "vitest";
@@ -86,4 +86,30 @@ test("a process that comes back under its own name goes on without waiting", asy
   kube.put(kinds.lease, { metadata: ref, spec: { holderIdentity: "a", leaseDurationSeconds: 15 } });
   await using again = candidate(kube.client, "a", new FakeClock());
   await eventually(() => again.leading.value, soon);
+});
+
+test("an answer that comes after the Lease would have run out makes nobody lead: another may have taken over", async () => {
+  await using kube = await startMiniKube();
+  const fake = new FakeClock();
+  let lateMs = 0;
+  const clock: Clock = {
+    nowMs: () => fake.nowMs() + lateMs,
+    wallMs: () => fake.wallMs() + lateMs,
+    after: (delayMs, fire) => fake.after(delayMs, fire),
+  };
+  kube.interfere(() => {
+    lateMs = 16_000;
+  });
+  await using late = startLeaderElection({
+    client: kube.client,
+    lease: ref,
+    identity: "a",
+    clock,
+    logger: silentLogger,
+  });
+  const led: boolean[] = [];
+  using _watching = late.leading.subscribe((isLeading) => led.push(isLeading));
+  await eventually(() => leaseOf(kube)?.holderIdentity === "a", soon);
+  await pass(fake, 5_000);
+  expect(led).toEqual([true]);
 });

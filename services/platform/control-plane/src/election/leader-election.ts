@@ -43,6 +43,8 @@ export function startLeaderElection(options: LeaderElectionOptions): LeaderElect
   let renewedMs = Number.NEGATIVE_INFINITY;
   let failing = false;
 
+  const expiresMs = (): number => renewedMs + (leaseMs * 2) / 3;
+
   const lead = (isLeading: boolean): void => {
     if (leading.value !== isLeading) logger.info(isLeading ? "leading" : "no longer leading", { identity });
     leading.set(isLeading);
@@ -91,7 +93,8 @@ export function startLeaderElection(options: LeaderElectionOptions): LeaderElect
       const isOurs = await attempt(signal);
       // From before the request: the others count from when they see it, which is later.
       if (isOurs) renewedMs = startMs;
-      lead(isOurs);
+      // An answer that comes too late says what was, and another may have taken over since.
+      lead(isOurs && clock.nowMs() < expiresMs());
       failing = false;
     } catch (error) {
       if (signal.aborted) return;
@@ -104,8 +107,6 @@ export function startLeaderElection(options: LeaderElectionOptions): LeaderElect
       }
     }
   };
-
-  const expiresMs = (): number => renewedMs + (leaseMs * 2) / 3;
 
   scope.spawn(async (signal) => {
     while (!signal.aborted) {

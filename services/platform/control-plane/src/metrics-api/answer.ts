@@ -31,6 +31,8 @@ export function answer(request: { readonly method: string; readonly url: string 
   const [path = "", search = ""] = request.url.split("?", 2);
   const parts = decoded(path);
   if (parts === undefined) return refusal(400, "BadRequest", "the path can't be read");
+  // The API server took `a//b` for something else when it judged who may ask.
+  if (parts.includes("")) return notFound(path);
   const [apis, name, version, ...rest] = parts;
   const schemas = apis === "openapi" && version === undefined ? openApi.get(name ?? "") : undefined;
   if (schemas !== undefined) return { code: 200, body: schemas };
@@ -87,7 +89,7 @@ function values(
 /** The parts of a path; `undefined` when one of them is no text. */
 function decoded(path: string): readonly string[] | undefined {
   try {
-    return path.split("/").filter(Boolean).map(decodeURIComponent);
+    return path.split("/").slice(1).map(decodeURIComponent);
   } catch {
     // A percent sign that escapes nothing.
     return undefined;

@@ -156,6 +156,8 @@ test.each([
   [`${base}/v1beta2/namespaces/shop/pods/*/cpu`, 404],
   [`${base}/v1beta2/namespaces/shop/services/*/grpc_server_calls_per_second`, 404],
   [`${rates}/more`, 404],
+  [`${rates}/`, 404],
+  [rates.replace("/pods", "//pods"), 404],
   [`${rates}?labelSelector=a%20b`, 400],
   [`${rates}?metricLabelSelector=a%3Db`, 400],
   [`${base}/v1beta2/namespaces/%ff/pods/*/x`, 400],
