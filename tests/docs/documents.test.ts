@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { run } from "../e2e/laptop.js";
 import { documents, parseBlocks, placeOf, readBlocks, root } from "./blocks.js";
-import { commandsIn, coveredElsewhere, endless } from "./shell.js";
+import { commandsIn, coveredElsewhere, endless, parseCommands, runBy } from "./shell.js";
 import { compile, isComplete, promised, runSnippet } from "./snippets.js";
 
 const blocks = readBlocks();
@@ -21,7 +21,10 @@ const drawing = /[─━│┌└├┐┘▶▲▼◀→←⇄]/u;
 describe("the documents", () => {
   test("every block is code that is tested, a manifest, a command, or a drawing", () => {
     const unknown = blocks
-      .filter(({ language, text }) => !(["ts", "yaml", "sh", "text"].includes(language) || isDrawing(language, text)))
+      .filter(
+        ({ language, text }) =>
+          !(["ts", "yaml", "text", ...Object.keys(runBy)].includes(language) || isDrawing(language, text)),
+      )
       .map((block) => `${placeOf(block)}: a block of "${block.language}" that no test looks at`);
     expect(unknown).toEqual([]);
   });
@@ -100,12 +103,23 @@ describe("manifests", () => {
 
 describe("commands", () => {
   test("each that another test stands for is in that test, and still in a document", () => {
-    const typed = commandsIn(blocks).map(({ text }) => text);
+    const typed = blocks
+      .filter(({ language }) => Object.hasOwn(runBy, language))
+      .flatMap(parseCommands)
+      .map(({ text }) => text);
     for (const [command, { file, test: name }] of Object.entries(coveredElsewhere)) {
       expect(typed).toContain(command);
       expect(readFileSync(join(root, file), "utf8")).toContain(name);
     }
     for (const command of endless) expect(typed).toContain(command);
+  });
+
+  test("each kind of block has a test that runs it, or is marked as needing a cloud", () => {
+    for (const [language, file] of Object.entries(runBy)) {
+      expect(blocks.map((block) => block.language)).toContain(language);
+      if (language !== "sh" && file !== undefined)
+        expect(readFileSync(join(root, file), "utf8")).toContain(`"${language}"`);
+    }
   });
 
   test("the others are ones that commands.system.test.ts can run", () => {

@@ -8,6 +8,17 @@ export interface Command {
   readonly text: string;
 }
 
+/**
+ * What stands after the fence of a block of commands, and the test that runs the block. `sh` is for the laptop; what needs a cloud, the internet or
+ * Docker is run by nobody.
+ */
+export const runBy: Readonly<Record<string, string | undefined>> = {
+  sh: "tests/docs/commands.system.test.ts",
+  "sh cluster": "tests/cluster/documents.cluster.test.ts",
+  "sh backup": "tests/cluster/backup.cluster.test.ts",
+  "sh cloud": undefined,
+};
+
 /** Commands that another test runs, or that need what no test may touch: each with the test that stands for it. */
 export const coveredElsewhere: Readonly<Record<string, { readonly file: string; readonly test: string }>> = {
   "npm ci && npm start": { file: "tests/e2e/laptop.ts", test: "started as a user starts it" },
@@ -46,12 +57,13 @@ export const coveredElsewhere: Readonly<Record<string, { readonly file: string; 
 /** Commands that go on until Ctrl-C. */
 export const endless: readonly string[] = ["npx weft logs orders -f"];
 
-/** Every command in the shell blocks of these blocks, in order. */
+/** Every command for the laptop in these blocks, in order. */
 export function commandsIn(blocks: readonly Block[] = readBlocks()): Command[] {
   return blocks.filter(({ language }) => language === "sh").flatMap(parseCommands);
 }
 
-function parseCommands({ file, line: first, text }: Block): Command[] {
+/** The commands of one block, in order. Throws when one does not end. */
+export function parseCommands({ file, line: first, text }: Block): Command[] {
   const commands: Command[] = [];
   let open: { readonly line: number; readonly lines: string[]; readonly end: string | undefined } | undefined;
   for (const [index, raw] of text.split("\n").entries()) {
