@@ -84,6 +84,17 @@ test("every figure that a rule or a dashboard names is one that our processes sh
   expect(expressions.flatMap(([, expression]) => metricsIn(expression)).length).toBeGreaterThan(expressions.length);
 });
 
+/** Gauges of what stands in a database: each replica of a service shows all of it. */
+const countedByEach = /\b(weft_saga_(?:open|alarm)|shop_payments_\w*)\b/g;
+
+test("what every replica counts alike is not added up over them", () => {
+  const found = expressions.flatMap(([where, expression]) =>
+    [...expression.matchAll(countedByEach)].map(({ index }) => [where, expression.slice(0, index)] as const),
+  );
+  expect(found.length).toBeGreaterThan(5);
+  for (const [where, before] of found) expect(before, where).toMatch(/\bmax(?: by \([^)]*\) )?\($/);
+});
+
 test("a figure that is not shown is found in an expression, and what is none is passed over", () => {
   expect(
     metricsIn(
