@@ -1,3 +1,4 @@
+import { kubectl } from "./command.js";
 import type { Images } from "./images.js";
 import { type PodProgram, runInPod } from "./pod-program.js";
 
@@ -7,6 +8,8 @@ export interface LoadFigures {
   readonly failures: number;
   /** The first fifty failed calls: which, when, with what. */
   readonly failed: readonly string[];
+  /** The most calls that were under way at once. */
+  readonly mostInFlight: number;
   /** How many were sent; known once it is stopped. */
   readonly sent?: number;
 }
@@ -26,6 +29,8 @@ export interface LoadOptions {
   readonly productId?: string;
   /** Deadline of each call; ten seconds if absent. */
   readonly timeoutMs?: number;
+  /** `false`: of what failed only calls that no server began are tried again; for `mesh`. */
+  readonly policyRetries?: boolean;
   /** The node to call from. */
   readonly node?: string;
   /** Name of the Pod, for two loads at once. */
@@ -35,6 +40,11 @@ export interface LoadOptions {
 /** Starts calls at a fixed rate from a Pod of its own and gives them back once they run. */
 export async function steadyLoad(options: LoadOptions): Promise<SteadyLoad> {
   const { images, perSecond, through, productId = "", timeoutMs = 10_000, node, name = `load-${through}` } = options;
+  // By address: what becomes of the cluster's DNS is not what the calls are about.
+  const gateway =
+    through === "mesh"
+      ? ""
+      : await kubectl(["get", "service/gateway", "-n", "weft", "-o", "jsonpath={.spec.clusterIP}"]);
   const pod: PodProgram = await runInPod("steady", {
     images,
     name,
@@ -43,7 +53,8 @@ export async function steadyLoad(options: LoadOptions): Promise<SteadyLoad> {
       CALLS: through === "gateway" ? "http" : "mesh",
       PER_SECOND: String(perSecond),
       TIMEOUT_MS: String(timeoutMs),
-      URL: "http://gateway.weft:8080/shop.catalog.v1.CatalogService/GetProduct",
+      POLICY_RETRIES: options.policyRetries === false ? "off" : "on",
+      URL: `http://${gateway}:8080/shop.catalog.v1.CatalogService/GetProduct`,
       BODY: JSON.stringify({ productId }),
       TARGET: "catalog.shop",
     },

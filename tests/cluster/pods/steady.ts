@@ -13,14 +13,20 @@ const timeoutMs = Number(process.env["TIMEOUT_MS"]);
 const call = process.env["CALLS"] === "mesh" ? await meshCalls() : httpCalls();
 
 let completed = 0;
+let inFlight = 0;
+let mostInFlight = 0;
 const failed: string[] = [];
 const steady = steadyCalls(async (index) => {
+  inFlight += 1;
+  mostInFlight = Math.max(mostInFlight, inFlight);
   try {
     await call();
     completed += 1;
   } catch (error) {
     failed.push(`call ${index} at ${new Date().toISOString()}: ${String(error)}`);
     throw error;
+  } finally {
+    inFlight -= 1;
   }
 }, perSecond);
 
@@ -29,7 +35,8 @@ createServer((incoming, answer) => {
   if (incoming.url === "/stop") stopped ??= steady.stop();
   void Promise.resolve(incoming.url === "/stop" ? stopped : undefined).then((result) => {
     answer.setHeader("content-type", "application/json");
-    answer.end(JSON.stringify({ completed, failed: failed.slice(0, 50), failures: failed.length, sent: result?.sent }));
+    const shown = failed.slice(0, 50);
+    answer.end(JSON.stringify({ completed, failed: shown, failures: failed.length, mostInFlight, sent: result?.sent }));
   });
 }).listen(9000);
 
@@ -67,6 +74,7 @@ async function meshCalls(): Promise<() => Promise<unknown>> {
     transport: createGrpcJsTransport(),
     controlPlane: process.env["WEFT_CONTROL_PLANE"] ?? "control-plane.weft:15010",
     node: { id: `${process.env["POD_NAME"]}.${process.env["POD_NAMESPACE"]}`, namespace: "weft-tests" },
+    limits: { policyRetries: process.env["POLICY_RETRIES"] !== "off" },
   });
   const catalog = createClient(CatalogService, mesh.to(process.env["TARGET"] ?? "catalog.shop"));
   const caller = { deadline: undefined, signal: new AbortController().signal, user: "load" };
