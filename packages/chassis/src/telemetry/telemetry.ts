@@ -50,7 +50,7 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
     spanProcessors: tracing ? [batches(config, redactor, logger)] : [],
   });
   sdk.start();
-  const runtime = observeRuntime(metrics.getMeter("@weft/chassis"));
+  const runtime = observeRuntime(metrics.getMeter("@weft/chassis"), options.clock);
   let stopped: Promise<void> | undefined;
   return {
     async metricsText() {
