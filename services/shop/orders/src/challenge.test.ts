@@ -111,7 +111,7 @@ test("the replica that waits for the answer is killed: another one goes on with 
   expect(standing(fixture)).toEqual([3_010n, 0, 0, 2, 1]);
 }, 60_000);
 
-test("an answer that reached payments goes on with the order even when nobody recorded that here", async () => {
+test("an answer that reached payments goes on with the order even when nobody recorded that here; sent again it is told what became of it", async () => {
   await using fixture = await startFixture();
   const ann = fixture.startReplica().as("ann");
   const orderId = await challenged(ann);
@@ -122,6 +122,9 @@ test("an answer that reached payments goes on with the order even when nobody re
     ceilingMs: 20_000,
     what: "the order confirmed",
   });
+  const again = await ann.answerChallenge({ idempotencyKey: "a", orderId, answer: rightAnswer });
+  expect(again.order?.state).toBe(OrderState.CONFIRMED);
+  expect(fixture.shop.calls.filter((call) => call === "answerChallenge")).toHaveLength(1);
   expect(fixture.shop.captures).toBe(1);
 });
 

@@ -86,6 +86,8 @@ export interface Refusal {
 export interface Challenge {
   readonly prompt: string;
   readonly expireTime: Date;
+  /** The key of the answer that was passed on last; nothing before one was. */
+  readonly answerKey?: string;
 }
 
 /** What somebody bought. */

@@ -28,7 +28,7 @@ import {
   type Terms,
 } from "./domain.js";
 import { fromWireSpeed, toOrderMessage, wireSpeeds } from "./messages.js";
-import { challengeAnswered, judgeCancel, refundClaimed, turningBack } from "./order-life.js";
+import { answering, challengeAnswered, judgeCancel, refundClaimed, turningBack } from "./order-life.js";
 import { refusedError } from "./refused-error.js";
 import type { OrderSagas } from "./sagas/definitions.js";
 import type { Participants } from "./sagas/participants.js";
@@ -152,22 +152,25 @@ export function createHandlers(parts: HandlerParts): Handlers<typeof OrderServic
       const answer = valid(parseAnswer(request.answer));
       const call = { method: method.answerChallenge, request, ...callerOf(context) };
       if ((await idempotency.recall(call)) === undefined) {
-        const order = await find(context.user, orderId, context);
-        if (order.refusal !== undefined) throw refusedError(order, order.refusal);
-        if (order.state !== "awaiting-challenge")
+        await find(context.user, orderId, context);
+        const idempotencyKey = answerKey(orderId, request.idempotencyKey);
+        const order = await store.change(orderId, (found) => answering(found, idempotencyKey), context);
+        if (order?.refusal !== undefined) throw refusedError(order, order.refusal);
+        // One that was passed on before, and whose reply was lost, is not refused because the order went on since.
+        if (order?.challenge?.answerKey !== idempotencyKey)
           throw new ConnectError(`order ${quoted(orderId)} awaits no answer`, Code.FailedPrecondition);
         // The answer goes to payments and is kept nowhere on its way. What it led to is seen there by the order's saga, also when this process
         // dies right here.
-        const idempotencyKey = answerKey(orderId, request.idempotencyKey);
-        await payments
-          .answerChallenge(
-            { idempotencyKey, authorizeKey: stepKey(orderId, "authorize"), answer },
-            { signal: context.signal },
-          )
-          .catch((error: unknown) => {
-            // A wrong answer, or one that came too late: the saga turns back, and says so.
-            if (ConnectError.from(error).code !== Code.FailedPrecondition) throw error;
-          });
+        if (order.state === "awaiting-challenge")
+          await payments
+            .answerChallenge(
+              { idempotencyKey, authorizeKey: stepKey(orderId, "authorize"), answer },
+              { signal: context.signal },
+            )
+            .catch((error: unknown) => {
+              // A wrong answer, or one that came too late: the saga turns back, and says so.
+              if (ConnectError.from(error).code !== Code.FailedPrecondition) throw error;
+            });
         await idempotency.run(call, async (tx) => {
           const answered = challengeAnswered(await lock(tx, context.user, orderId));
           if (answered !== undefined) await store.save(tx, answered);

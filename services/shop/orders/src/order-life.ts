@@ -60,6 +60,13 @@ export function challenged(order: Order, challenge: Challenge): Order | undefine
   return { ...order, state: "awaiting-challenge", challenge };
 }
 
+/** An answer is about to be passed on: whoever sends it again later, after the order went on, is known by its key. */
+export function answering(order: Order, answerKey: string): Order | undefined {
+  const { state, challenge } = order;
+  if (state !== "awaiting-challenge" || challenge === undefined || challenge.answerKey === answerKey) return undefined;
+  return { ...order, challenge: { ...challenge, answerKey } };
+}
+
 /** The bank was told something: whether that was right is seen by what follows. */
 export function challengeAnswered(order: Order): Order | undefined {
   return order.state === "awaiting-challenge" ? { ...order, state: "placed" } : undefined;

@@ -200,6 +200,6 @@ function fromRefusalJson(value: unknown): Refusal | undefined {
 
 function fromChallengeJson(value: unknown): Challenge | undefined {
   if (value === null || value === undefined) return undefined;
-  const { prompt, expireTime } = value as { readonly prompt: string; readonly expireTime: string };
-  return { prompt, expireTime: new Date(expireTime) };
+  const kept = value as Omit<Challenge, "expireTime"> & { readonly expireTime: string };
+  return { ...kept, expireTime: new Date(kept.expireTime) };
 }
