@@ -24,11 +24,11 @@ async function startFixture() {
     tombstonesMs: 30 * day,
   };
   await database.query("INSERT INTO stock (product_id, available) VALUES ('tea', 10)");
-  const hold = (reserveKey: string): Promise<string> =>
+  const hold = (reserveKey: string, productId = "tea"): Promise<string> =>
     database.transaction(async (tx) => {
       await store.takeKey(tx, "ann", reserveKey);
-      await store.lockStock(tx, ["tea"]);
-      const lines = [{ productId: "tea", quantity: 2 }];
+      await store.lockStock(tx, [productId]);
+      const lines = [{ productId, quantity: 2 }];
       return (await store.hold(tx, { principal: "ann", reserveKey, lines })).reservationId;
     });
   const stock = async (): Promise<readonly number[]> => {
@@ -68,6 +68,24 @@ test("stock that was held for an order that vanished can be had again after its 
   for (const reservationId of old)
     expect(await store.find("ann", { t: "id", reservationId }, {})).toMatchObject({ state: "released" });
   expect(await releaseLapsed(parts, signal)).toBe(0);
+});
+
+test("what lapses together takes its products in the order in which they are reserved: neither waits for the other for ever", async () => {
+  await using fixture = await startFixture();
+  const { database, parts, store, hold } = fixture;
+  await database.query("INSERT INTO stock (product_id, available) VALUES ('a-cup', 10)");
+  for (const productId of ["tea", "a-cup"]) await hold(productId, productId);
+  await database.query("UPDATE reservations SET create_time = create_time - interval '8 days'");
+  const { signal } = new AbortController();
+  const lapsing = await database.transaction(async (tx) => {
+    await store.lockStock(tx, ["a-cup"]);
+    const lapsing = releaseLapsed(parts, signal);
+    const waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    await expect.poll(async () => (await database.query(waiting)).length, { timeout: 20_000 }).toBe(1);
+    await tx.query("SELECT 1 FROM stock WHERE product_id = 'tea' FOR UPDATE NOWAIT");
+    return [lapsing];
+  });
+  expect(await Promise.all(lapsing)).toEqual([2]);
 });
 
 test("a key that was released before it was used is forgotten after its time; the key of a reservation is not", async () => {

@@ -28,6 +28,11 @@ export async function releaseLapsed(parts: HousekeepingParts, signal: AbortSigna
   return database.transaction(
     async (tx) => {
       const lapsed = await store.lockLapsed(tx, holdMs, atOnce);
+      // All of them before the first changes: whoever reserves takes products in the same order, and never waits for what waits for it.
+      await store.lockStock(
+        tx,
+        lapsed.flatMap(({ lines }) => lines.map((line) => line.productId)),
+      );
       for (const reservation of lapsed) {
         const { reservationId, principal, reserveKey } = reservation;
         await idempotency.forget(tx, { method, principal, key: reserveKey });
