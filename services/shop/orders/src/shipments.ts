@@ -1,5 +1,5 @@
 import { LabelState } from "@weft/contracts/shop/shipping/v1";
-import { type Clock, deadlineIn, type Logger, sleep } from "@weft/foundation";
+import { type Clock, deadlineIn, joinSignals, type Logger, sleep } from "@weft/foundation";
 import { runInCallScope } from "@weft/mesh";
 import type { Order } from "./domain.js";
 import { shipped } from "./order-life.js";
@@ -41,9 +41,11 @@ export async function followShipments(parts: ShipmentParts, signal: AbortSignal)
 async function look({ store, shipping, clock, logger }: ShipmentParts, order: Order, stop: AbortSignal): Promise<void> {
   const { orderId, principal, fulfilment } = order;
   if (fulfilment === undefined) return;
-  const signal = AbortSignal.any([stop, AbortSignal.timeout(lookUpMs)]);
+  const deadline = deadlineIn(lookUpMs, clock);
+  using joined = joinSignals({ clock, deadline, signals: [stop] });
+  const { signal } = joined;
   try {
-    const scope = { deadline: deadlineIn(lookUpMs, clock), signal, user: principal };
+    const scope = { deadline, signal, user: principal };
     const { label } = await runInCallScope(scope, () => shipping.getLabel({ labelId: fulfilment.labelId }, { signal }));
     if (label?.state !== LabelState.HANDED_OVER && label?.state !== LabelState.DELIVERED) return;
     await store.change(orderId, (found) => shipped(found, new Date(clock.wallMs())), { signal });
