@@ -312,6 +312,34 @@ test("only who may do anything may look as somebody else", async () => {
   expect((await send(api, { path, headers })).code).toBe(403);
 });
 
+test("a rule about one name allows to select that one, and nobody creates another by selecting it", async () => {
+  await using api = await startApi();
+  await using client = createKubeClient(api.admin);
+  await client.create(kinds.role, {
+    metadata: { name: "one", ...namespaced },
+    rules: [{ apiGroups: [""], resources: ["secrets"], resourceNames: ["one"], verbs: ["*"] }],
+  });
+  await client.create(kinds.roleBinding, {
+    metadata: { name: "one", ...namespaced },
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: "one" },
+    subjects: [{ kind: "ServiceAccount", name: "default", ...namespaced }],
+  });
+  const account = { name: "default", ...namespaced };
+  const { token } = await eventually(() => client.issueToken(account, { expirationSeconds: 600 }), {
+    ceilingMs: 10_000,
+  });
+  const authorization = `Bearer ${token}`;
+  const codeOf = async (method: string, query: string, body?: string): Promise<number> => {
+    const headers = { authorization, "content-type": "application/json" };
+    const path = `/api/v1/namespaces/default/secrets${query}`;
+    return (await send(api, { path, method, headers, ...(body === undefined ? {} : { body }) })).code;
+  };
+  expect(await codeOf("GET", "?fieldSelector=metadata.name%3Done")).toBe(200);
+  expect(await codeOf("GET", "")).toBe(403);
+  const other = JSON.stringify({ metadata: { name: "other" } });
+  expect(await codeOf("POST", "?fieldSelector=metadata.name%3Done", other)).toBe(403);
+});
+
 test("a token ends with the Pod that it is bound to", async () => {
   await using api = await startApi();
   await using client = createKubeClient(api.admin);

@@ -188,14 +188,18 @@ function actionOf(request: IncomingMessage, path: ResourcePath, query: URLSearch
     PATCH: "patch",
     DELETE: path.name === "" ? "deletecollection" : "delete",
   };
+  const verb = verbs[request.method ?? ""] ?? "";
+  // A rule about one name allows to select that one alone; who creates names it in the body, whatever is selected.
+  const selected = ["list", "watch", "deletecollection"].includes(verb)
+    ? /^metadata\.name=([^,=]+)$/.exec(query.get("fieldSelector") ?? "")?.[1]
+    : undefined;
   return {
     t: "resource",
-    verb: verbs[request.method ?? ""] ?? "",
+    verb,
     group: path.group,
     resource: path.subresource === "" ? path.plural : `${path.plural}/${path.subresource}`,
     namespace: path.namespace,
-    // A rule about one name allows to list and watch that one alone.
-    name: path.name || (/^metadata\.name=([^,=]+)$/.exec(query.get("fieldSelector") ?? "")?.[1] ?? ""),
+    name: path.name || (selected ?? ""),
   };
 }
 
