@@ -107,6 +107,8 @@ function send(response: ServerResponse, { code, body }: Answer): void {
     "content-length": Buffer.byteLength(text),
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
+    // Who is not the API server keeps no connection: there are so many, and it needs one.
+    ...(code === 401 ? { connection: "close" } : {}),
   });
   response.end(text);
 }

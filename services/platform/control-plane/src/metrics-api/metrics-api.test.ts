@@ -140,6 +140,11 @@ test("who is not the front proxy, or asks for nobody, is refused", async () => {
   const nobody = await askMetricsApi({ port: await world.portOf(), ca: world.rootOf(), path: rates });
   expect(nobody).toMatchObject({ code: 401, body: { kind: "Status", reason: "Unauthorized" } });
   expect(await codes({ client: frontProxy.otherName })).toBe(401);
+  await using scope = new Scope();
+  const agent = new Agent({ keepAlive: true });
+  scope.defer(() => agent.destroy());
+  expect(await codes({ client: frontProxy.otherName, agent })).toBe(401);
+  await eventually(() => Object.keys({ ...agent.sockets, ...agent.freeSockets }).length === 0, soon);
   expect(await codes({ client: frontProxy.otherAuthority })).toBe(401);
   expect(await codes({ headers: {} })).toBe(403);
   expect(await codes({ headers: { "X-Remote-User": "system:anonymous" } })).toBe(403);
