@@ -2,7 +2,7 @@
 //
 //   npm run images -- [NAME…] [--registry ghcr.io/weft-mesh] [--tag dev] [--push] [--tool docker|buildah] [--platforms linux/amd64,linux/arm64]
 //
-// Standard output has one line an image, `NAME REFERENCE`, with the digest behind the reference once pushed; all else goes to standard error.
+// Standard output has one line an image, `NAME REFERENCE`, with the digest behind the reference once buildah has pushed it; all else goes to standard error.
 // --bases local (or WEFT_BASE_IMAGES=local): base images by tag from the tool's own store, for a machine that reaches no registry.
 // --plain-http (or WEFT_IMAGES_PLAIN_HTTP=1): the registry speaks HTTP; docker has this in its daemon's settings instead.
 // --no-cache: every layer is made anew, to see that the same comes out.
