@@ -24,6 +24,10 @@ const open = [
   "weft/control-plane 6443",
 ];
 
+/** Who asks the Kubernetes API, which no selector meets: any address, on these ports alone. */
+const askingApi = ["weft/control-plane", "weft/prometheus", "shop/database-setup"];
+const apiPorts = [443, 6443];
+
 const policiesOf = (objects: readonly Json[]): readonly Json[] => ofKind(objects, "NetworkPolicy");
 const policyOf = (workload: Json, objects: readonly Json[]): Json | undefined =>
   policiesOf(objects).find((one) => nameOf(one) === nameOf(workload) && namespaceOf(one) === namespaceOf(workload));
@@ -124,6 +128,28 @@ export const networkPractices: readonly Practice[] = [
           );
         }),
       ),
+  },
+  {
+    name: "a policy names whom it calls and on which ports, but the Kubernetes API by its ports",
+    check: (objects) =>
+      policiesOf(objects).flatMap((policy) => {
+        const asksApi = askingApi.includes(`${namespaceOf(policy)}/${nameOf(policy)}`);
+        return list(at(policy, "spec", "egress")).flatMap((rule) => {
+          const peers = list(at(rule, "to"));
+          const named = peers.length > 0 && peers.every((peer) => Object.keys(record(peer)).length > 0);
+          const byAddress = peers.some((peer) => at(peer, "ipBlock") !== undefined);
+          return [
+            ...breach(policy, "spec.egress", "lets it call anybody", !named),
+            ...breach(policy, "spec.egress", "lets it call on any port", portsOf(rule).length === 0),
+            ...breach(
+              policy,
+              "spec.egress",
+              "lets it call addresses instead of Pods",
+              byAddress && !(asksApi && same(portsOf(rule), apiPorts)),
+            ),
+          ];
+        });
+      }),
   },
   {
     name: "who calls names may ask for them",
