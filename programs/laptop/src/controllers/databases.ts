@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { type Logger, Scope, type Watch, WatchSource } from "@weft/foundation";
 import {
   type Informer,
@@ -10,15 +9,13 @@ import {
   type Secret,
   type Service,
 } from "@weft/kube";
-import { ensureOwnDatabase } from "@weft/store";
+import { ensureOwnDatabase, newDatabaseSecret } from "@weft/store";
 import { decodeSecret } from "../kubelet/environment.js";
 import { forEach, startController } from "./controller.js";
 import { matchesLabels } from "./selector.js";
 
 /** Marks the Secrets that this controller made, with the name of role and database. */
 const databaseLabel = "weft.dev/database";
-const dataKeyBytes = 32;
-const passwordBytes = 24;
 
 /** Makes a database for every Pod that asks for one by naming the Secret `<x>-database`. */
 export interface Databases extends AsyncDisposable {
@@ -133,17 +130,14 @@ async function ensure(options: {
   });
   // A Secret that somebody else made leads to a database of theirs.
   if (found !== undefined && found.metadata.labels?.[databaseLabel] === undefined) return undefined;
-  const known = decodeSecret(found?.data ?? before)["url"];
-  const password =
-    known === undefined
-      ? randomBytes(passwordBytes).toString("base64url")
-      : decodeURIComponent(new URL(known).password);
+  const fresh = newDatabaseSecret({ server: options.host, name: wanted.name });
+  const known = decodeSecret(found?.data ?? before)["url"] ?? fresh.url;
+  const password = decodeURIComponent(new URL(known).password);
   const url = new URL(await ensureOwnDatabase({ adminUrl: admin, name: wanted.name, password }));
   url.hostname = options.host;
   const data: SecretData = {
     url: base64(url.href),
-    "data-key":
-      found?.data?.["data-key"] ?? before?.["data-key"] ?? base64(randomBytes(dataKeyBytes).toString("base64")),
+    "data-key": found?.data?.["data-key"] ?? before?.["data-key"] ?? base64(fresh["data-key"]),
   };
   if (found === undefined) {
     const metadata = { ...ref, labels: { [databaseLabel]: wanted.name } };
