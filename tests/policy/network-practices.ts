@@ -24,7 +24,7 @@ const open = [
   "weft/control-plane 6443",
 ];
 
-/** Who asks the Kubernetes API, which no selector meets: any address, on these ports alone. */
+/** Who asks the Kubernetes API, which no selector meets. They may reach every address, on these ports alone. */
 const askingApi = ["weft/control-plane", "weft/prometheus", "shop/database-setup"];
 const apiPorts = [443, 6443];
 
