@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
 import { OrderRefusalReason, OrderRefusedDetailSchema, OrderState } from "@weft/contracts/shop/orders/v1";
 import { PaymentService, PaymentState } from "@weft/contracts/shop/payments/v1";
 import { LabelState, ShippingService } from "@weft/contracts/shop/shipping/v1";
@@ -11,7 +10,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Laptop, shopClients, startLaptop } from "./laptop.js";
 import { deploymentReady, podsOf } from "./pods.js";
 import { podProcess } from "./processes.js";
-import { orderOf, tokenOf } from "./shopping.js";
+import { doorOf, orderOf, tokenOf } from "./shopping.js";
 
 let laptop: Laptop;
 let shop: ReturnType<typeof shopClients>;
@@ -26,20 +25,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await laptop?.[Symbol.asyncDispose]();
 }, 60_000);
-
-/** A service's own door, for what only services and operators may ask; in the name of whom the gateway lets in. */
-async function transportTo(name: string) {
-  const [pod] = await podsOf(laptop.client, "shop", name);
-  return createGrpcTransport({
-    baseUrl: `http://${pod?.status?.podIP}:8080`,
-    interceptors: [
-      (next) => (request) => {
-        request.header.set("weft-user", "demo");
-        return next(request);
-      },
-    ],
-  });
-}
 
 async function orderWith(behaviour: string) {
   const paymentToken = await tokenOf(shop, behaviour);
@@ -75,7 +60,7 @@ test("a challenged card is answered through the order, also when orders was kill
   );
   expect(confirmed.challenge).toBeUndefined();
   expect(await stock()).toBe(before - 1);
-  const payments = createClient(PaymentService, await transportTo("payments"));
+  const payments = createClient(PaymentService, await doorOf(laptop, "payments"));
   const { payment } = await payments.getPayment({ paymentId: confirmed.paymentId });
   expect(payment).toMatchObject({ state: PaymentState.CAPTURED, captured: confirmed.totalPrice });
 }, 180_000);
@@ -97,7 +82,7 @@ test("a wrong answer refuses the order, says why, and leaves nothing held", asyn
 test("what the carrier has got is shipped, and is cancelled no more", async () => {
   const { order } = await shop.orders.placeOrder(await orderWith("approve"));
   const { orderId = "", labelId = "" } = order ?? {};
-  const shipping = createClient(ShippingService, await transportTo("shipping"));
+  const shipping = createClient(ShippingService, await doorOf(laptop, "shipping"));
   await shipping.recordScan({ idempotencyKey: randomUUID(), labelId, state: LabelState.HANDED_OVER });
   await eventually(async () => (await shop.orders.getOrder({ orderId })).order?.state === OrderState.SHIPPED, {
     ceilingMs: 60_000,
@@ -125,7 +110,7 @@ test("an operator skips the step of an order that cannot go on: it goes on from 
   await shop.orders
     .answerChallenge({ idempotencyKey: randomUUID(), orderId, answer: rightAnswer }, { timeoutMs: 3_000 })
     .catch(() => undefined);
-  const admin = createClient(SagaAdminService, await transportTo("orders"));
+  const admin = createClient(SagaAdminService, await doorOf(laptop, "orders"));
   await eventually(async () => (await admin.getSaga({ sagaId: orderId })).saga?.step === "label", {
     ceilingMs: 60_000,
     what: "the saga at its label",

@@ -1,5 +1,8 @@
 import { randomUUID } from "node:crypto";
-import type { shopClients } from "./laptop.js";
+import type { Transport } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import type { Laptop, shopClients } from "./laptop.js";
+import { podsOf } from "./pods.js";
 
 type Shop = ReturnType<typeof shopClients>;
 
@@ -44,4 +47,18 @@ export async function orderOf(
     paymentToken: paymentToken ?? (await tokenOf(shop)),
     delivery,
   };
+}
+
+/** A service's own door, for what only services and operators may ask; in the name of whom the gateway lets in. */
+export async function doorOf({ client }: Laptop, name: string): Promise<Transport> {
+  const [pod] = await podsOf(client, "shop", name);
+  return createGrpcTransport({
+    baseUrl: `http://${pod?.status?.podIP}:8080`,
+    interceptors: [
+      (next) => (request) => {
+        request.header.set("weft-user", "demo");
+        return next(request);
+      },
+    ],
+  });
 }

@@ -1,5 +1,4 @@
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
 import { type Order, OrderRefusalReason, OrderState } from "@weft/contracts/shop/orders/v1";
 import { PaymentService, PaymentState } from "@weft/contracts/shop/payments/v1";
 import { SagaAdminService } from "@weft/contracts/weft/saga/v1";
@@ -7,8 +6,7 @@ import { eventually } from "@weft/foundation/testing";
 import { stepKey } from "@weft/saga";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Laptop, shopClients, startLaptop } from "../e2e/laptop.js";
-import { podsOf } from "../e2e/pods.js";
-import { orderOf, tokenOf } from "../e2e/shopping.js";
+import { doorOf, orderOf, tokenOf } from "../e2e/shopping.js";
 
 let laptop: Laptop;
 let shop: ReturnType<typeof shopClients>;
@@ -24,21 +22,8 @@ afterAll(async () => {
   await laptop?.[Symbol.asyncDispose]();
 }, 60_000);
 
-async function transportTo(name: string) {
-  const [pod] = await podsOf(laptop.client, "shop", name);
-  return createGrpcTransport({
-    baseUrl: `http://${pod?.status?.podIP}:8080`,
-    interceptors: [
-      (next) => (request) => {
-        request.header.set("weft-user", "demo");
-        return next(request);
-      },
-    ],
-  });
-}
-
 async function paymentsClient() {
-  return createClient(PaymentService, await transportTo("payments"));
+  return createClient(PaymentService, await doorOf(laptop, "payments"));
 }
 
 /** What the ledger says: charged, held, and ever authorized. */
@@ -82,7 +67,7 @@ async function settled(orderId: string): Promise<{ readonly order: Order; readon
 }
 
 async function eventsOf(orderId: string) {
-  const admin = createClient(SagaAdminService, await transportTo("orders"));
+  const admin = createClient(SagaAdminService, await doorOf(laptop, "orders"));
   return (await admin.getSaga({ sagaId: orderId })).steps;
 }
 
