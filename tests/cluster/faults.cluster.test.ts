@@ -93,10 +93,14 @@ describe.skipIf(kubeconfig === undefined)(
       await cluster.kubectl(["scale", "statefulset/postgres", "-n", "shop", "--replicas=0"]);
       try {
         for (const pod of pods) {
-          await eventually(async () => !isReady(await podNow(cluster.client, pod)), {
-            ...patient,
-            what: `${pod.metadata.name} not ready`,
-          });
+          await eventually(
+            async () => {
+              // Who asks nothing of a database does not notice that it is gone.
+              await shop.catalog.listProducts({ pageSize: 1 }, { timeoutMs: 30_000 }).catch(() => {});
+              return !isReady(await podNow(cluster.client, pod));
+            },
+            { ...patient, what: `${pod.metadata.name} not ready` },
+          );
           const lines = (await cluster.logs(pod)).split("\n");
           expect(lines.filter((line) => line.includes("database cannot be reached"))).not.toEqual([]);
         }
