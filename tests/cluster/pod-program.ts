@@ -87,14 +87,6 @@ export async function runInPod(
   };
 }
 
-/** Takes everything away that `runInPod` made, the namespace too. */
-export async function removePodPrograms(): Promise<void> {
-  await kubectl(
-    ["delete", "--ignore-not-found", "-f", "-"],
-    JSON.stringify({ apiVersion: "v1", kind: "List", items: surroundings }),
-  );
-}
-
 const unpack = `
 import { readFileSync, writeFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";

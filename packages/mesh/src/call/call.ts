@@ -1,3 +1,4 @@
+// One file because a call is one state machine: route, attempts, deadline and both streams change the same state.
 import type { DescMethod } from "@bufbuild/protobuf";
 import { type Clock, type Deadline, remainingMs, type Timer, type Watch } from "@weft/foundation";
 import {
