@@ -34,9 +34,13 @@ export interface SagaParts extends Participants {
   readonly policy?: StepPolicy;
 }
 
-/** A service may be away for about a minute, as for a restart of it or of its database, before an order turns back. */
+/**
+ * A service may be away for about a minute, as for a restart of it or of its database, before an order turns back, and for about twenty
+ * minutes before what must be done in the end needs an operator.
+ */
 export const patientPolicy: StepPolicy = {
   timeoutMs: 5_000,
   attempts: 20,
+  parkAfter: 240,
   backoff: { initialMs: 100, maxMs: 5_000, multiplier: 2, jitter: 0.2 },
 };
