@@ -24,7 +24,7 @@ export default defineConfig(({ mode }) => {
       maxWorkers: 2,
       fileParallelism: tier === undefined,
       passWithNoTests: tier !== undefined,
-      ...(tier === "cluster" ? { globalSetup: ["tests/cluster/provide-cluster.ts"] } : {}),
+      ...(tier === "cluster" || tier === "long" ? { globalSetup: ["tests/cluster/provide-cluster.ts"] } : {}),
     },
   };
 });

@@ -3,76 +3,26 @@ import { kinds } from "@weft/kube";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { kubeconfig, needsCluster } from "./environment.js";
 import { isReady, killContainer, nodesByPostgres, patient, podNow, restarted, rolledOut } from "./hands.js";
-import { steadyLoad } from "./load.js";
-import { type ShopCluster, shopCluster } from "./shop-cluster.js";
-
-/** What is tried again by policy would hide what a rollout loses: the gateway, which makes the calls, does without here. */
-const withoutRetries = "WEFT_POLICY_RETRIES";
+import type { ShopCluster } from "./shop-cluster.js";
+import { type UnretriedGateway, unretriedGateway } from "./unretried-gateway.js";
 
 describe.skipIf(kubeconfig === undefined)(`under 200 calls a second without policy retries ${needsCluster}`, () => {
+  let gateway: UnretriedGateway;
   let cluster: ShopCluster;
-  let productId = "";
 
   beforeAll(async () => {
-    cluster = await shopCluster();
-    await cluster.kubectl(["set", "env", "deployment/gateway", "-n", "weft", `${withoutRetries}=false`]);
-    await rolledOut("weft", "gateway");
-    productId = (await (await cluster.shop()).catalog.listProducts({ pageSize: 1 })).products[0]?.productId ?? "";
+    gateway = await unretriedGateway();
+    cluster = gateway.cluster;
   }, 1_800_000);
 
   afterAll(async () => {
-    await cluster?.kubectl(["set", "env", "deployment/gateway", "-n", "weft", `${withoutRetries}-`]);
-    await rolledOut("weft", "gateway");
-    await cluster?.[Symbol.asyncDispose]();
+    await gateway?.[Symbol.asyncDispose]();
   }, 300_000);
-
-  const loadFrom = async (node?: string) =>
-    await steadyLoad({
-      images: cluster.images,
-      perSecond: 200,
-      through: "gateway",
-      productId,
-      ...(node === undefined ? {} : { node }),
-    });
-
-  /** What the gateways say of calls that failed behind them. */
-  const saidByGateways = async (): Promise<string> => {
-    const logs = await Promise.all((await cluster.podsOf("weft", "gateway")).map((pod) => cluster.logs(pod)));
-    const lines = logs.flatMap((log) => log.split("\n"));
-    return lines.filter((line) => line.includes("a call failed inside")).join("\n");
-  };
-
-  /** Waits until no Pod is on its way out, so that what is seen is of the test's own making. */
-  const nothingEnds = () =>
-    eventually(
-      async () => {
-        const { items } = await cluster.client.list(kinds.pod);
-        return items.every(({ metadata }) => metadata.deletionTimestamp === undefined);
-      },
-      { ...patient, what: "no Pod that ends" },
-    );
-
-  test("a restart of every Deployment, one after the other, fails none", async () => {
-    await nothingEnds();
-    await using load = await loadFrom();
-    for (const namespace of ["shop", "weft"]) {
-      for (const { metadata } of (await cluster.client.list(kinds.deployment, { namespace })).items) {
-        await cluster.kubectl(["rollout", "restart", `deployment/${metadata.name}`, "-n", namespace]);
-        await rolledOut(namespace, metadata.name);
-        const { failures, failed } = await load.soFar();
-        const why = failures === 0 ? "" : await saidByGateways();
-        expect(failed, `while ${metadata.name} was restarted; ${why}`).toEqual([]);
-      }
-    }
-    const { failed, sent = 0 } = await load.stop();
-    expect(failed).toEqual([]);
-    expect(sent).toBeGreaterThan(2_000);
-  }, 1_200_000);
 
   test("a Pod that is killed fails only the calls that it had", async () => {
     const [victim] = await cluster.podsOf("shop", "catalog");
     if (victim === undefined) throw new Error("catalog has no Pod");
-    await using load = await loadFrom();
+    await using load = await gateway.loadFrom();
     const before = await load.soFar();
     await using _ = await killContainer(cluster.images, victim);
     await restarted(cluster.client, victim);
@@ -83,7 +33,7 @@ describe.skipIf(kubeconfig === undefined)(`under 200 calls a second without poli
 
   test("a drained node fails none", async () => {
     const node = await nodesByPostgres(cluster);
-    await using load = await loadFrom(node.with);
+    await using load = await gateway.loadFrom(node.with);
     try {
       // The tests' own Pods belong to nobody.
       const how = ["--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=400s"];
@@ -102,7 +52,7 @@ describe.skipIf(kubeconfig === undefined)(`under 200 calls a second without poli
 
   test("a rollout that never gets ready takes no call, and undo restores", async () => {
     const old = (await cluster.podsOf("shop", "catalog")).map((pod) => pod.metadata.uid);
-    await using load = await loadFrom();
+    await using load = await gateway.loadFrom();
     // Nobody listens there: the new Pod waits for its config, alive and not ready.
     await cluster.kubectl(["set", "env", "deployment/catalog", "-n", "shop", "WEFT_CONTROL_PLANE=127.0.0.1:1"]);
     try {

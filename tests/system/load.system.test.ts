@@ -79,9 +79,12 @@ test("an operator sends an order on that waits for shipping, then turns it back,
   await shop.orders.placeOrder(request, { timeoutMs: 3_000 }).catch(() => undefined);
   const { orders } = await shop.orders.listOrders({ pageSize: 1 });
   const id = orders[0]?.orderId ?? "";
-  expect((await laptop.weft("sagas", "list", "--only", "running")).stdout).toMatch(
-    new RegExp(`^${id} +place-order v1 +running +\\d+s +quote `, "m"),
-  );
+  const atQuote = new RegExp(`^${id} +place-order v1 +running +\\d+s +quote `, "m");
+  await eventually(async () => atQuote.test((await laptop.weft("sagas", "list", "--only", "running")).stdout), {
+    ceilingMs: 60_000,
+    everyMs: 200,
+    what: "the order's saga at its quote",
+  });
 
   // Between two attempts it waits; an act in the middle of one is refused.
   const act = async (name: string, reason: string): Promise<string> =>
