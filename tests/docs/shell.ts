@@ -14,8 +14,8 @@ export interface Command {
  */
 export const runBy: Readonly<Record<string, string | undefined>> = {
   sh: "tests/docs/commands.system.test.ts",
-  "sh cluster": "tests/cluster/documents.cluster.test.ts",
-  "sh backup": "tests/cluster/backup.cluster.test.ts",
+  "sh cluster": "tests/cluster/documents.long.test.ts",
+  "sh backup": "tests/cluster/backup.long.test.ts",
   "sh cloud": undefined,
 };
 
