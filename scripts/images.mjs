@@ -84,6 +84,10 @@ async function withBuildah(name, image) {
     // Docker knows BUILDPLATFORM by itself; this buildah builds stages of another platform only when told.
     ...(platforms === undefined ? [] : ["--platform", platforms, "--build-arg", `BUILDPLATFORM=${ownPlatform()}`]),
     ...buildArguments(name),
+    // Its cache does not see that an argument has another value in LABEL and ENV: these are said again, as what they become.
+    ...["--label", `org.opencontainers.image.version=${version}`],
+    ...["--label", `org.opencontainers.image.revision=${revision}`],
+    ...["--env", `WEFT_VERSION=${version}`],
     ...["--file", dockerfile],
     ...target,
     root,

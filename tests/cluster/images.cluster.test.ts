@@ -142,13 +142,15 @@ describe.skipIf(kubeconfig === undefined)(`a container of an image ${needsCluste
     if (pod === undefined) throw new Error("no pod of inventory");
     const { name, namespace = "" } = pod.metadata;
     const graceMs = 1_000 * (pod.spec?.terminationGracePeriodSeconds ?? 0);
-    const follow = ["--kubeconfig", kubeconfig ?? "", "-n", namespace, "logs", "-f", "--tail=0", name];
+    const follow = ["--kubeconfig", kubeconfig ?? "", "-n", namespace, "logs", "-f", "--tail=1", name];
     const logs = spawn(kubectlPath, follow, { stdio: ["ignore", "pipe", "ignore"] });
     let printed = "";
     logs.stdout.on("data", (chunk: Buffer) => {
       printed += chunk.toString();
     });
     const ended = new Promise<void>((resolve) => logs.once("close", () => resolve()));
+    // It follows once the line that was there has come.
+    await eventually(() => printed !== "", { ceilingMs: 30_000, what: `the log of ${name}` });
     const startedMs = performance.now();
     await cluster.client.delete(kinds.pod, { namespace, name });
     await ended;
