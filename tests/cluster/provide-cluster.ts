@@ -1,12 +1,13 @@
 // Global set-up of the cluster tier. The cluster is the one of KUBECONFIG if that is set, else one made by the folder that WEFT_CLUSTER names
 // (its `up` prints what it started, its `kubeconfig` the path of that, its `down` takes everything away), else none, and the tests say what they skip.
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 
 /** Makes the cluster before the first test file; the function that comes back takes it down after the last. */
-export function setup(): (() => void) | undefined {
+export function setup(): (() => void | Promise<void>) | undefined {
   const folder = process.env["WEFT_CLUSTER"];
   const given = process.env["KUBECONFIG"];
   if (given === undefined && folder === undefined) return undefined;
@@ -27,9 +28,10 @@ export function setup(): (() => void) | undefined {
   process.env["KUBECONFIG"] = kubeconfigOf(folder);
   const registry = /\bregistry ([^\s,]+)/.exec(said)?.[1];
   if (registry !== undefined) process.env["WEFT_REGISTRY"] ??= `${registry}/weft-mesh`;
-  return () => {
+  return async () => {
     removeRun();
-    if (given === undefined) execFileSync(join(folder, "down"), { stdio: ["ignore", "ignore", "inherit"] });
+    // Not in one go: workers that end meanwhile are waited for by this process.
+    if (given === undefined) await promisify(execFile)(join(folder, "down"));
   };
 }
 
