@@ -41,6 +41,11 @@ export interface Chassis<Config = unknown> {
   /** Serves gRPC on `WEFT_BIND`:`WEFT_PORT` with health and reflection, and drains it at a planned stop. */
   serve(routes: Routes, options?: ServeOptions): Promise<ServerHandle>;
   /**
+   * Aborts at once when the process is told to stop, as its readiness is withdrawn: it serves on for `WEFT_DRAIN_DELAY`, in which who
+   * calls it can be sent elsewhere; then {@link onDrain}.
+   */
+  readonly stopping: AbortSignal;
+  /**
    * Takes part in a planned stop: called after `WEFT_DRAIN_DELAY`, together with all others; the process ends when all have resolved,
    * or a moment after `timeoutMs`. For servers that are not the chassis' own.
    */

@@ -27,6 +27,7 @@ export interface ChassisParts<Config extends ChassisConfig> {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly readiness: Readiness;
+  readonly stopping: AbortSignal;
   readonly redactor: Redactor;
   readonly createMesh: CreateMesh;
   /** The principal of the call that the running code serves. */
@@ -62,6 +63,7 @@ export function createChassis<Config extends ChassisConfig>(parts: ChassisParts<
     logger: parts.logger,
     clock: parts.clock,
     readiness,
+    stopping: parts.stopping,
     redactor: parts.redactor,
     mesh,
     serve: async (routes, options) => serveOn(await mesh(), parts, routes, options),

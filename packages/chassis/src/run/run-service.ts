@@ -91,6 +91,7 @@ interface Parts<Config extends ChassisConfig> {
 class Running<Config extends ChassisConfig> {
   readonly #parts: Parts<Config>;
   readonly #readiness: Readiness = createReadiness();
+  readonly #stopping = new AbortController();
   readonly #drains: DrainPart[] = [];
   readonly #sections = new Map<string, () => unknown>();
 
@@ -113,6 +114,7 @@ class Running<Config extends ChassisConfig> {
         logger,
         clock,
         readiness: this.#readiness,
+        stopping: this.#stopping.signal,
         redactor,
         createMesh: options.createMesh ?? meshFromConfig,
         currentUser: () => currentCallScope()?.user,
@@ -172,6 +174,7 @@ class Running<Config extends ChassisConfig> {
   async drain(times: Partial<StopTimes>): Promise<void> {
     const { clock, config, logger, scope } = this.#parts;
     this.#readiness.add("drain", "stopping");
+    this.#stopping.abort();
     await drainAll(this.#drains, {
       times: { delayMs: config.WEFT_DRAIN_DELAY, timeoutMs: config.WEFT_DRAIN_TIMEOUT, ...times },
       clock,

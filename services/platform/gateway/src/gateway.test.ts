@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { Agent, type IncomingMessage, request } from "node:http";
 import { connect as connectHttp2, constants } from "node:http2";
 import { connect as connectTcp } from "node:net";
 import { gzipSync } from "node:zlib";
@@ -410,6 +412,45 @@ describe("garbage", () => {
 });
 
 describe("a planned stop", () => {
+  const read = "/shop.catalog.v1.CatalogService/GetProduct";
+
+  test("begins with asking HTTP/1.1 clients to come anew, and refuses nobody", async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const ask = () =>
+      new Promise<IncomingMessage>((resolve, reject) => {
+        const headers = { "content-type": "application/json" };
+        const asked = request(origin + read, { agent, method: "POST", headers }, (reply) => resolve(reply.resume()));
+        asked.on("error", reject).end("{}");
+      });
+    expect((await ask()).headers.connection).toBe("keep-alive");
+    gateway.retire();
+    for (let again = 0; again < 3; again += 1)
+      expect(await ask()).toMatchObject({ statusCode: 200, headers: { connection: "close" } });
+    agent.destroy();
+  });
+
+  test("begins with telling HTTP/2 clients to leave, and serves what they send until they have", async () => {
+    const session = connectHttp2(origin);
+    const ask = async (): Promise<unknown> => {
+      const stream = session.request({ ":method": "POST", ":path": read, "content-type": "application/json" });
+      stream.end("{}");
+      const [headers] = await once(stream, "response");
+      stream.resume();
+      await once(stream, "end");
+      return headers;
+    };
+    expect(await ask()).toMatchObject({ ":status": 200 });
+    const stream = session.request({ ":method": "POST", ":path": read, "content-type": "application/json" });
+    const told = once(session, "goaway");
+    gateway.retire();
+    expect((await told).slice(0, 2)).toEqual([constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1]);
+    stream.end("{}");
+    const [headers] = await once(stream, "response");
+    expect(headers).toMatchObject({ ":status": 200 });
+    stream.resume();
+    session.close();
+  });
+
   test.each(["Connect over HTTP/1.1", "gRPC"])("lets calls under way end, and no new one in (%s)", async (name) => {
     let finish = (): void => {};
     backend.placeOrder = () =>

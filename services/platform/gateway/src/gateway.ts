@@ -70,6 +70,8 @@ export interface Gateway extends AsyncDisposable {
   readonly operations: readonly string[];
   /** Calls that are under way. */
   readonly underWay: number;
+  /** Serves on, and asks clients to go elsewhere with what comes next: for the time between a process' not being ready any more and its drain. */
+  retire(): void;
   /** Lets no call in, waits for those under way, and ends with UNAVAILABLE what is left after `timeoutMs`. */
   drain(timeoutMs: number): Promise<void>;
 }
@@ -128,6 +130,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     get underWay() {
       return admission.underWay;
     },
+    retire: () => server.retire(),
     async drain(timeoutMs) {
       admission.close();
       await server.drain(timeoutMs);

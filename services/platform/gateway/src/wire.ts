@@ -29,6 +29,7 @@ export async function wire(chassis: Chassis<GatewayConfig>): Promise<void> {
       logger,
     }),
   );
+  chassis.stopping.addEventListener("abort", () => gateway.retire(), { once: true });
   chassis.onDrain("edge", ({ timeoutMs }) => gateway.drain(timeoutMs));
   chassis.describe("edge", () => ({ operations: gateway.operations, underWay: gateway.underWay }));
   logger.info("serving the public API", { port: gateway.port, operations: gateway.operations.length });

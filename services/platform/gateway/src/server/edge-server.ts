@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import {
+  constants,
   createServer as createHttp2Server,
   type Http2ServerRequest,
   type Http2ServerResponse,
@@ -26,6 +27,11 @@ export interface EdgeServerOptions {
 export interface EdgeServer extends AsyncDisposable {
   readonly host: string;
   readonly port: number;
+  /**
+   * Serves on, new connections too, and has clients leave by themselves: HTTP/1.1 by `connection: close` in the next answer, HTTP/2 by a
+   * GOAWAY that refuses nothing yet (RFC 9113 §6.8). A connection that is closed while it lies idle may lose the request that is on its way.
+   */
+  retire(): void;
   /** Accepts nothing new and resolves when no request is under way, or after `timeoutMs`. */
   drain(timeoutMs: number): Promise<void>;
 }
@@ -33,6 +39,7 @@ export interface EdgeServer extends AsyncDisposable {
 /** HTTP/2 connections begin with `PRI`, and no method of HTTP/1.1 does. */
 const http2Preface = Buffer.from("PRI");
 const maxStreams = 100;
+const maxStreamId = 2 ** 31 - 1;
 
 /** Opens the port. Rejects when it is taken. */
 export async function openEdgeServer(options: EdgeServerOptions): Promise<EdgeServer> {
@@ -41,6 +48,7 @@ export async function openEdgeServer(options: EdgeServerOptions): Promise<EdgeSe
   const sessions = new Set<ServerHttp2Session>();
   const underWay = new Set<EdgeResponse>();
   const idle = new Set<() => void>();
+  let retired = false;
   let draining = false;
 
   const onRequest = (request: EdgeRequest, response: EdgeResponse): void => {
@@ -55,7 +63,7 @@ export async function openEdgeServer(options: EdgeServerOptions): Promise<EdgeSe
       underWay.delete(response);
       if (underWay.size === 0) for (const wake of idle) wake();
     });
-    if (draining && "shouldKeepAlive" in response) response.shouldKeepAlive = false;
+    if (retired && "shouldKeepAlive" in response) response.shouldKeepAlive = false;
     options.handle(request, response);
   };
 
@@ -77,6 +85,7 @@ export async function openEdgeServer(options: EdgeServerOptions): Promise<EdgeSe
     sessions.add(session);
     session.once("close", () => sessions.delete(session));
     if (draining) session.close();
+    else if (retired) session.goaway(constants.NGHTTP2_NO_ERROR, maxStreamId);
   });
   http2.on("sessionError", () => {
     // A peer that breaks the protocol loses its connection; there is nobody else to tell.
@@ -104,18 +113,26 @@ export async function openEdgeServer(options: EdgeServerOptions): Promise<EdgeSe
   const address = http1.address();
   const port = typeof address === "object" && address !== null ? address.port : options.port;
 
+  const retire = (): void => {
+    if (retired) return;
+    retired = true;
+    for (const response of underWay) if ("shouldKeepAlive" in response) response.shouldKeepAlive = false;
+    for (const session of sessions) session.goaway(constants.NGHTTP2_NO_ERROR, maxStreamId);
+  };
+
   const close = (): void => {
     if (draining) return;
+    retire();
     draining = true;
     http1.close();
     http1.closeIdleConnections();
-    for (const response of underWay) if ("shouldKeepAlive" in response) response.shouldKeepAlive = false;
     for (const session of sessions) session.close();
   };
 
   return {
     host: options.host,
     port,
+    retire,
     async drain(timeoutMs) {
       close();
       const stop = new AbortController();
