@@ -10,6 +10,7 @@ import { metadataToFields } from "./grpc/metadata-fields.js";
 import { encodeTimeout } from "./grpc/timeout.js";
 import { HeaderTemplate } from "./hpack/header-template.js";
 import { emptyMetadata, metadataBytes } from "./metadata.js";
+import { settledWithin } from "./settled-within.js";
 import { type Status, StatusCode } from "./status.js";
 import type { Http2Stream } from "./stream/stream.js";
 import { connectTls, speaksHttp2 } from "./tls.js";
@@ -109,12 +110,9 @@ export class ClientConnection implements Connection, ConnectionOwner {
 
   async close(drainMs = 0): Promise<void> {
     this.#leave({ t: "draining" });
-    const over = new AbortController();
-    using _timer = this.#clock.after(drainMs, () => over.abort());
-    if (drainMs > 0) {
-      for await (const state of this.#state.changes(over.signal)) if (state.t === "closed") return;
-    }
-    this.#end();
+    if (drainMs > 0)
+      await settledWithin(this.#state, ({ t }) => t === "closed", { timeoutMs: drainMs, clock: this.#clock });
+    if (this.#state.value.t !== "closed") this.#end();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -253,9 +253,6 @@ describe("peers that are slow, silent or do not read", () => {
         peak = Math.max(peak, bufferBytes() - before);
       }
     }
-    await eventually(() => peer.socket.destroyed || peer.isClosed, { ceilingMs, what: "the server cutting it" }).catch(
-      () => {},
-    );
     // What the kernel's buffers took was answered; 20,000 answers would be 160 MB.
     expect(answered).toBeLessThan(10_000);
     expect(peak).toBeLessThan(64 * 1024 * 1024);

@@ -5,6 +5,7 @@ import type { ConnectionEnvironment } from "./connection/connection.js";
 import { type ConnectionLimits, defaultLimits } from "./connection/limits.js";
 import { WheelTimer } from "./connection/timer-wheel.js";
 import { type PlainHandler, ServerConnection, type ServerSettings } from "./server-connection.js";
+import { settledWithin } from "./settled-within.js";
 import { StatusCode } from "./status.js";
 import { createTlsServer, speaksHttp2, tlsFirstByte } from "./tls.js";
 import { defaultMaxMessageBytes, defaultMaxMetadataBytes, type Listener, type ListenOptions } from "./transport.js";
@@ -129,11 +130,8 @@ class Http2Listener implements Listener {
   }
 
   /** Waits until the count is 0, or the time is over. */
-  async #none(count: Watch<number>, timeoutMs: number): Promise<void> {
-    if (count.value === 0) return;
-    const over = new AbortController();
-    using _timer = this.#clock.after(timeoutMs, () => over.abort());
-    for await (const left of count.changes(over.signal)) if (left === 0) return;
+  #none(count: Watch<number>, timeoutMs: number): Promise<void> {
+    return settledWithin(count, (left) => left === 0, { timeoutMs, clock: this.#clock });
   }
 
   #accept(socket: Socket): void {

@@ -1,6 +1,7 @@
 import { Channel, type ChannelOptions, credentials } from "@grpc/grpc-js";
 import { type Clock, type Timer, type Watch, WatchSource } from "@weft/foundation";
 import { emptyMetadata, metadataBytes } from "../metadata.js";
+import { settledWithin } from "../settled-within.js";
 import { type Status, StatusCode } from "../status.js";
 import {
   type ClientStream,
@@ -118,10 +119,8 @@ export class GrpcJsConnection implements Connection {
     if (this.#streams.size === 0 && this.#state.value.t === "draining") this.#closed();
   }
 
-  async #drained(drainMs: number): Promise<void> {
-    const timedOut = new AbortController();
-    using _timer = this.#clock.after(drainMs, () => timedOut.abort());
-    for await (const state of this.#state.changes(timedOut.signal)) if (state.t === "closed") return;
+  #drained(drainMs: number): Promise<void> {
+    return settledWithin(this.#state, ({ t }) => t === "closed", { timeoutMs: drainMs, clock: this.#clock });
   }
 }
 

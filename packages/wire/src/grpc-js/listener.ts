@@ -1,6 +1,7 @@
 import { type AddressInfo, createServer, type Server as NetServer, type Socket } from "node:net";
 import { Server, ServerCredentials, ServerInterceptingCall, type ServerOptions } from "@grpc/grpc-js";
 import { type Clock, type Watch, WatchSource } from "@weft/foundation";
+import { settledWithin } from "../settled-within.js";
 import { StatusCode } from "../status.js";
 import {
   defaultMaxMessageBytes,
@@ -91,11 +92,8 @@ class GrpcJsListener implements Listener {
   }
 
   /** Waits until the count is 0, or the time is over. */
-  async #none(count: Watch<number>, timeoutMs: number): Promise<void> {
-    if (count.value === 0) return;
-    const over = new AbortController();
-    using _timer = this.#clock.after(timeoutMs, () => over.abort());
-    for await (const left of count.changes(over.signal)) if (left === 0) return;
+  #none(count: Watch<number>, timeoutMs: number): Promise<void> {
+    return settledWithin(count, (left) => left === 0, { timeoutMs, clock: this.#clock });
   }
 
   #accept(socket: Socket): void {

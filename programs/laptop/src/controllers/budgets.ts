@@ -1,4 +1,4 @@
-import type { Logger } from "@weft/foundation";
+import { type Logger, systemClock } from "@weft/foundation";
 import {
   type Deployment,
   type Informer,
@@ -41,7 +41,7 @@ export function startBudgets(options: {
           pods: [...pods.objects.value.values()],
           replicaSets: [...replicaSets.objects.value.values()],
           deployments: [...deployments.objects.value.values()],
-          nowMs: Date.now(),
+          nowMs: systemClock.wallMs(),
         });
         if (sameJson(status, budget.status)) return;
         try {

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import type { Logger } from "@weft/foundation";
+import { type Logger, systemClock } from "@weft/foundation";
 import {
   type Deployment,
   type Informer,
@@ -49,7 +49,7 @@ export function startWorkloads(options: {
     triggers: [deployments.objects, replicaSets.objects, pods.objects],
     logger: options.logger,
     async reconcile(signal) {
-      const nowMs = Date.now();
+      const nowMs = systemClock.wallMs();
       const cluster = await readCluster(client, signal);
       const again: number[] = [];
       await forEach(cluster.deployments, async (deployment) => {

@@ -1,5 +1,6 @@
 import { cpus, totalmem } from "node:os";
 import type { Container, Pod } from "@weft/kube";
+import { parseMilli } from "../kinds/quantity.js";
 
 /** What the downward API knows of a Pod beyond its object. */
 export interface PodFacts {
@@ -53,25 +54,11 @@ export function resourceValue(resource: string, container: Container): string {
   throw new Error(`resourceFieldRef ${JSON.stringify(resource)} is not known`);
 }
 
-const units: Readonly<Record<string, number>> = {
-  m: 1e-3,
-  "": 1,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-};
-
 /** Reads a Kubernetes quantity: `250m`, `64Mi`. */
-export function parseQuantity(text: string): number {
-  const found = /^([0-9.]+)([A-Za-z]*)$/.exec(text);
-  const factor = units[found?.[2] ?? ""];
-  if (found === null || factor === undefined) throw new Error(`quantity ${JSON.stringify(text)} can't be read`);
-  return Number(found[1]) * factor;
+function parseQuantity(text: string): number {
+  const milli = parseMilli(text);
+  if (milli === undefined) throw new Error(`quantity ${JSON.stringify(text)} can't be read`);
+  return milli / 1_000;
 }
 
 /** The format of the downward API's files: `key="value"` lines, sorted. */

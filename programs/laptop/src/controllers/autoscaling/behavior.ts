@@ -1,6 +1,6 @@
 import { isRecord } from "@weft/kube";
+import { parseMilli } from "../../kinds/quantity.js";
 import { defaultTolerance, type Tolerance } from "./pods-metric.js";
-import { parseMilli } from "./quantity.js";
 import { type Behavior, defaultBehavior, type ScalingPolicy, type ScalingRules } from "./scaling-rules.js";
 
 /** `spec.behavior` of an autoscaler; what it leaves out is Kubernetes' default. */

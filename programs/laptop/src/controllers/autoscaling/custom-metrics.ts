@@ -1,6 +1,6 @@
 import { isRecord, type KubeClient } from "@weft/kube";
+import { parseMilli } from "../../kinds/quantity.js";
 import type { MetricValues } from "./evaluate.js";
-import { parseMilli } from "./quantity.js";
 
 const group = "custom.metrics.k8s.io";
 

@@ -1,7 +1,7 @@
 import { type Condition, isRecord, type KindOf, type kinds, type Pod } from "@weft/kube";
+import { formatMilli, parseMilli } from "../../kinds/quantity.js";
 import { parseBehavior, parseTolerance } from "./behavior.js";
 import { proposePods, type Tolerance } from "./pods-metric.js";
-import { formatMilli, parseMilli } from "./quantity.js";
 import { type Bounds, type Decision, decide, type ScalingHistory, type Verdict } from "./scaling-rules.js";
 
 export type Autoscaler = KindOf<typeof kinds.horizontalPodAutoscaler>;

@@ -125,7 +125,7 @@ export function timeByService(model: TraceModel): readonly { readonly service: s
 /** Where a failure came from. */
 export interface FailureOrigin {
   readonly node: SpanNode;
-  /** The words of the deepest span on the way that has any: a server does not always repeat what it answered. */
+  /** The words of the deepest span on the way that says something: a server does not always repeat what it answered. */
   readonly message: string;
 }
 
